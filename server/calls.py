@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .protocol import Candidate, Description, ErrorCode, Media, Part, Reason
+from ringback.server.protocol import Candidate, Description, ErrorCode, Media, Part, Reason
 
 
 class State(StrEnum):

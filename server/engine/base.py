@@ -17,8 +17,8 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
-from ..calls import Call
-from ..protocol import ChatMessage, DirectedMessage, RoomInfo
+from ringback.server.calls import Call
+from ringback.server.protocol import ChatMessage, DirectedMessage, RoomInfo
 
 Sink = Callable[[bytes], None]
 Unsubscribe = Callable[[], None]
