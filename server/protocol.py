@@ -217,7 +217,7 @@ class Request(
     id: Id | None = None
 
 
-class Hello(Request, frozen=True, frozen=True, kw_only=True):
+class Hello(Request, frozen=True, kw_only=True):
     """First message on a socket. `about`: one line a bot says of itself (bots only)."""
 
     v: int
@@ -227,20 +227,20 @@ class Hello(Request, frozen=True, frozen=True, kw_only=True):
     about: Annotated[str, Meta(max_length=120)] | None = None
 
 
-class Join(Request, frozen=True, frozen=True, kw_only=True):
+class Join(Request, frozen=True, kw_only=True):
     """Enter a room. It is listed on the home page unless somebody in it asked otherwise."""
 
     room: Word
     unlisted: bool = False
 
 
-class Leave(Request, frozen=True, frozen=True, kw_only=True):
+class Leave(Request, frozen=True, kw_only=True):
     """Leave a room."""
 
     room: Word
 
 
-class Chat(Request, frozen=True, frozen=True, kw_only=True):
+class Chat(Request, frozen=True, kw_only=True):
     """Say something in a room. The same `cid` again is the same message, stored once."""
 
     room: Word
@@ -248,39 +248,39 @@ class Chat(Request, frozen=True, frozen=True, kw_only=True):
     cid: Id
 
 
-class Typing(Request, frozen=True, frozen=True, kw_only=True):
+class Typing(Request, frozen=True, kw_only=True):
     """Tell a room that one is writing, or no longer."""
 
     room: Word
     on: bool
 
 
-class Rooms(Request, frozen=True, frozen=True, kw_only=True):
+class Rooms(Request, frozen=True, kw_only=True):
     """Ask for the listed rooms; `watch` to be told of changes."""
 
     watch: bool = False
 
 
-class Contacts(Request, frozen=True, frozen=True, kw_only=True):
+class Contacts(Request, frozen=True, kw_only=True):
     """Ask who is here; `watch` to be told of changes."""
 
     watch: bool = False
 
 
-class Settings(Request, frozen=True, frozen=True, kw_only=True):
+class Settings(Request, frozen=True, kw_only=True):
     """How one wants to be called: with `call_waiting` off, a second caller hears busy."""
 
     call_waiting: bool
 
 
-class Records(Request, frozen=True, frozen=True, kw_only=True):
+class Records(Request, frozen=True, kw_only=True):
     """Ask for one's own past calls, newest first; `before`: only older (ms since 1970)."""
 
     before: Count | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
-class Call(Request, frozen=True, frozen=True, kw_only=True):
+class Call(Request, frozen=True, kw_only=True):
     """Call somebody by name. The caller chooses the id (random, never used before)."""
 
     call: Id
@@ -289,21 +289,21 @@ class Call(Request, frozen=True, frozen=True, kw_only=True):
     description: Description
 
 
-class Answer(Request, frozen=True, frozen=True, kw_only=True):
+class Answer(Request, frozen=True, kw_only=True):
     """Answer a ringing call, or an offer made during a call's set-up."""
 
     call: Id
     description: Description
 
 
-class Decline(Request, frozen=True, frozen=True, kw_only=True):
+class Decline(Request, frozen=True, kw_only=True):
     """Refuse a ringing call: all one's tabs stop ringing. Bots that are full say `busy`."""
 
     call: Id
     reason: Literal["declined", "busy"] = "declined"
 
 
-class Hangup(Request, frozen=True, frozen=True, kw_only=True):
+class Hangup(Request, frozen=True, kw_only=True):
     """End a call. `failed`, with the part that failed, when it could not be connected."""
 
     call: Id
@@ -311,28 +311,28 @@ class Hangup(Request, frozen=True, frozen=True, kw_only=True):
     part: Part | None = None
 
 
-class SendDescription(Request, frozen=True, frozen=True, kw_only=True, tag="description"):
+class SendDescription(Request, frozen=True, kw_only=True, tag="description"):
     """Renegotiate in an answered call (perfect negotiation, W3C WebRTC section 10.7)."""
 
     call: Id
     description: Description
 
 
-class SendCandidate(Request, frozen=True, frozen=True, kw_only=True, tag="candidate"):
+class SendCandidate(Request, frozen=True, kw_only=True, tag="candidate"):
     """One more ICE candidate of this side; null when there are no more."""
 
     call: Id
     candidate: Candidate | None
 
 
-class SendMedia(Request, frozen=True, frozen=True, kw_only=True, tag="media"):
+class SendMedia(Request, frozen=True, kw_only=True, tag="media"):
     """What this side sends now (mute, camera off)."""
 
     call: Id
     media: Media
 
 
-class Progress(Request, frozen=True, frozen=True, kw_only=True):
+class Progress(Request, frozen=True, kw_only=True):
     """How far this side's connection is; the server's timers depend on it."""
 
     call: Id
@@ -340,7 +340,7 @@ class Progress(Request, frozen=True, frozen=True, kw_only=True):
     part: Part | None = None
 
 
-class Report(Request, frozen=True, frozen=True, kw_only=True):
+class Report(Request, frozen=True, kw_only=True):
     """What this side measured, for the call record. Times in ms, loss as a fraction."""
 
     call: Id
@@ -366,7 +366,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     """Base of what the server says."""
 
 
-class Directed(Event, frozen=True, frozen=True, kw_only=True):
+class Directed(Event, frozen=True, kw_only=True):
     """Base of messages to one session; `n` counts them from 1 without holes."""
 
     n: int = 0
@@ -431,7 +431,7 @@ class IceServer(Struct, frozen=True, omit_defaults=True):
     credential: str | None = None
 
 
-class Welcome(Event, frozen=True, frozen=True, kw_only=True):
+class Welcome(Event, frozen=True, kw_only=True):
     """The session is open. `key` is the secret for the next resume; `ping` in seconds."""
 
     session: str
@@ -447,25 +447,25 @@ class Welcome(Event, frozen=True, frozen=True, kw_only=True):
     re: str | None = None
 
 
-class Drain(Event, frozen=True, frozen=True, kw_only=True):
+class Drain(Event, frozen=True, kw_only=True):
     """The server is about to stop; reconnect after `after_ms`, calls go on meanwhile."""
 
     after_ms: int
 
 
-class Resync(Event, frozen=True, frozen=True, kw_only=True):
+class Resync(Event, frozen=True, kw_only=True):
     """What was missed is not known in full. With `room`: join it again; without: reload."""
 
     room: str | None = None
 
 
-class Ok(Event, frozen=True, frozen=True, kw_only=True):
+class Ok(Event, frozen=True, kw_only=True):
     """A request was done."""
 
     re: str
 
 
-class Error(Event, frozen=True, frozen=True, kw_only=True):
+class Error(Event, frozen=True, kw_only=True):
     """A request was refused; the connection goes on."""
 
     code: ErrorCode
@@ -473,7 +473,7 @@ class Error(Event, frozen=True, frozen=True, kw_only=True):
     re: str | None = None
 
 
-class ChatMessage(Event, frozen=True, frozen=True, kw_only=True, tag="chat"):
+class ChatMessage(Event, frozen=True, kw_only=True, tag="chat"):
     """Something said in a room; `seq` counts from 1 without holes within one `epoch`."""
 
     room: str
@@ -484,7 +484,7 @@ class ChatMessage(Event, frozen=True, frozen=True, kw_only=True, tag="chat"):
     cid: str
 
 
-class Joined(Event, frozen=True, frozen=True, kw_only=True):
+class Joined(Event, frozen=True, kw_only=True):
     """One is in a room: who is here and what was said (on resume: what was missed)."""
 
     room: str
@@ -496,7 +496,7 @@ class Joined(Event, frozen=True, frozen=True, kw_only=True):
     re: str | None = None
 
 
-class Presence(Event, frozen=True, frozen=True, kw_only=True):
+class Presence(Event, frozen=True, kw_only=True):
     """Somebody came to a room or left it."""
 
     room: str
@@ -505,7 +505,7 @@ class Presence(Event, frozen=True, frozen=True, kw_only=True):
     bot: bool = False
 
 
-class TypingNow(Event, frozen=True, frozen=True, kw_only=True, tag="typing"):
+class TypingNow(Event, frozen=True, kw_only=True, tag="typing"):
     """Somebody in a room is writing, or no longer."""
 
     room: str
@@ -513,35 +513,35 @@ class TypingNow(Event, frozen=True, frozen=True, kw_only=True, tag="typing"):
     on: bool
 
 
-class RoomList(Event, frozen=True, frozen=True, kw_only=True, tag="rooms"):
+class RoomList(Event, frozen=True, kw_only=True, tag="rooms"):
     """The listed rooms, fullest first, at most 100."""
 
     rooms: list[RoomInfo]
     re: str | None = None
 
 
-class ContactList(Event, frozen=True, frozen=True, kw_only=True, tag="contacts"):
+class ContactList(Event, frozen=True, kw_only=True, tag="contacts"):
     """Everybody who can be called now."""
 
     people: list[Contact]
     re: str | None = None
 
 
-class ContactChange(Event, frozen=True, frozen=True, kw_only=True, tag="contact"):
+class ContactChange(Event, frozen=True, kw_only=True, tag="contact"):
     """Somebody came, changed or (`online` false) went."""
 
     person: Contact
     online: bool
 
 
-class RecordList(Event, frozen=True, frozen=True, kw_only=True, tag="records"):
+class RecordList(Event, frozen=True, kw_only=True, tag="records"):
     """Past calls, newest first."""
 
     records: list[Record]
     re: str | None = None
 
 
-class Ring(Directed, frozen=True, frozen=True, kw_only=True):
+class Ring(Directed, frozen=True, kw_only=True):
     """Somebody calls. `waiting`: one is in another call; ring softly."""
 
     call: str
@@ -552,28 +552,28 @@ class Ring(Directed, frozen=True, frozen=True, kw_only=True):
     waiting: bool = False
 
 
-class Ringing(Directed, frozen=True, frozen=True, kw_only=True):
+class Ringing(Directed, frozen=True, kw_only=True):
     """To the caller: their telephone rings. `waiting`: they are in another call."""
 
     call: str
     waiting: bool = False
 
 
-class Answered(Directed, frozen=True, frozen=True, kw_only=True):
+class Answered(Directed, frozen=True, kw_only=True):
     """To the caller: they answered."""
 
     call: str
     description: Description
 
 
-class Elsewhere(Directed, frozen=True, frozen=True, kw_only=True):
+class Elsewhere(Directed, frozen=True, kw_only=True):
     """To the callee's other sessions: stop ringing, it was handled in another tab."""
 
     call: str
     reason: Literal["answered", "declined"]
 
 
-class Ended(Directed, frozen=True, frozen=True, kw_only=True):
+class Ended(Directed, frozen=True, kw_only=True):
     """The call is over. `message` says why in words; `winner`: the call that goes on (glare)."""
 
     call: str
@@ -583,21 +583,21 @@ class Ended(Directed, frozen=True, frozen=True, kw_only=True):
     winner: str | None = None
 
 
-class RelayedDescription(Directed, frozen=True, frozen=True, kw_only=True, tag="description"):
+class RelayedDescription(Directed, frozen=True, kw_only=True, tag="description"):
     """The other side renegotiates."""
 
     call: str
     description: Description
 
 
-class RelayedCandidate(Directed, frozen=True, frozen=True, kw_only=True, tag="candidate"):
+class RelayedCandidate(Directed, frozen=True, kw_only=True, tag="candidate"):
     """One more ICE candidate of the other side; null when there are no more."""
 
     call: str
     candidate: Candidate | None
 
 
-class RelayedMedia(Directed, frozen=True, frozen=True, kw_only=True, tag="media"):
+class RelayedMedia(Directed, frozen=True, kw_only=True, tag="media"):
     """What the other side sends now."""
 
     call: str
