@@ -134,10 +134,12 @@ class Quality(Struct, frozen=True, omit_defaults=True):
 
 
 class Party(Struct, frozen=True, omit_defaults=True):
-    """One side. The callee's `session` is empty until one of its sessions answers."""
+    """One side, known by `key`, its folded name: two windows of one browser, with one `user`
+    and two names, can call each other. The callee's `session` is empty until one answers."""
 
     user: str
     name: str
+    key: str
     session: str = ""
     bot: bool = False
     quality: Quality = Quality()
@@ -171,9 +173,9 @@ class Call(Struct, frozen=True, omit_defaults=True):
         return self.state is not State.ENDED
 
     @property
-    def users(self) -> tuple[str, str]:
-        """The user ids of caller and callee."""
-        return self.caller.user, self.callee.user
+    def keys(self) -> tuple[str, str]:
+        """The folded names of caller and callee."""
+        return self.caller.key, self.callee.key
 
     def party(self, who: Who) -> Party:
         """The caller or the callee."""
@@ -203,15 +205,15 @@ def place(
     )  # fmt: skip
 
 
-def role(call: Call, user: str, session: str) -> Who:
-    """Which side a session is of a call.
+def role(call: Call, key: str, session: str) -> Who:
+    """Which side a session, whose folded name is `key`, is of a call.
 
     Until the call is answered every session of the callee may act for it, afterwards only
     the one that answered. Raises `Refused` (`NOT_YOUR_CALL`) for everybody else.
     """
     if session == call.caller.session:
         return Who.CALLER
-    if session == call.callee.session or (not call.callee.session and user == call.callee.user):
+    if session == call.callee.session or (not call.callee.session and key == call.callee.key):
         return Who.CALLEE
     raise Refused(ErrorCode.NOT_YOUR_CALL)
 
@@ -261,7 +263,7 @@ class Admission(StrEnum):
 
 
 def admit(new: Call, live: Iterable[Call], call_waiting: bool) -> tuple[Admission, Call | None]:
-    """Whether `new` rings, among the `live` calls of its two users.
+    """Whether `new` rings, among the `live` calls of its two parties.
 
     Two people who call each other at once have one call: the one with the smaller id, the
     other being returned (glare). Otherwise two people have at most one live call. A callee
@@ -270,15 +272,15 @@ def admit(new: Call, live: Iterable[Call], call_waiting: bool) -> tuple[Admissio
     """
     others = [c for c in live if c.live and c.id != new.id]
     for other in others:
-        if set(other.users) == set(new.users):
-            if other.caller.user == new.caller.user or other.answered is not None:
+        if set(other.keys) == set(new.keys):
+            if other.caller.key == new.caller.key or other.answered is not None:
                 return Admission.BUSY, other
             won = new.id < other.id
             return (Admission.GLARE_WON if won else Admission.GLARE_LOST), other
     if new.callee.bot:
         return Admission.RING, None
-    theirs = [c for c in others if new.callee.user in c.users]
-    rung = any(c.callee.user == new.callee.user and c.answered is None for c in theirs)
+    theirs = [c for c in others if new.callee.key in c.keys]
+    rung = any(c.callee.key == new.callee.key and c.answered is None for c in theirs)
     if rung or (theirs and not call_waiting):
         return Admission.BUSY, None
     return (Admission.WAITING if theirs else Admission.RING), None

@@ -73,7 +73,7 @@ class Claim(Struct, frozen=True, omit_defaults=True):
 class StoredSession(Struct, frozen=True, omit_defaults=True):
     """A session as far as it outlives its socket and the server's process.
 
-    `key_hash` is the SHA-256 of the resume key in hex; `rooms` maps a room to whether it was
+    `key_hash` is the SHA-256 of the resume key in hex, `name_key` the folded name; `rooms` maps a room to whether it was
     joined unlisted; `expires` (seconds since 1970) is None while a socket is attached.
     """
 
@@ -81,6 +81,7 @@ class StoredSession(Struct, frozen=True, omit_defaults=True):
     key_hash: str
     user: str
     name: str | None = None
+    name_key: str | None = None
     bot: bool = False
     about: str = ""
     rooms: dict[str, bool] = {}
@@ -160,8 +161,8 @@ class Engine(ABC):
         """A session by id."""
 
     @abstractmethod
-    async def sessions(self, user: str | None = None) -> list[StoredSession]:
-        """All sessions, or those of one user."""
+    async def sessions(self, name_key: str | None = None) -> list[StoredSession]:
+        """All sessions, or those with one folded name."""
 
     @abstractmethod
     async def drop_session(self, session: str, key_hash: str) -> bool:
@@ -190,12 +191,13 @@ class Engine(ABC):
         moved to the records."""
 
     @abstractmethod
-    async def live_calls(self, user: str | None = None) -> list[Call]:
-        """Calls that have not ended, all or one user's."""
+    async def live_calls(self, key: str | None = None) -> list[Call]:
+        """Calls that have not ended: all, or those a folded name is a party of."""
 
     @abstractmethod
-    async def records(self, user: str, before: int | None, limit: int) -> list[Call]:
-        """Ended calls of a user, newest first, placed before `before` (ms since 1970)."""
+    async def records(self, user: str, key: str, before: int | None, limit: int) -> list[Call]:
+        """Ended calls of a user under one folded name, newest first, placed before `before`
+        (ms since 1970)."""
 
     @abstractmethod
     def hold(self, *keys: str) -> AbstractAsyncContextManager[None]:
