@@ -1,0 +1,165 @@
+"""The configuration: frozen, and checked however it was made.
+
+`settings.py` makes one from the command line and the environment; tests and other
+programs make one directly. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct, field
+
+from .protocol import IceServer, Limits
+
+LONGEST = 86_400.0
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# What `protocol.py` lets through at most: a limit above it would promise too much.
+WIRE_LIMITS = {"text": 65_536, "sdp": 65_536, "candidate": 4_096}
+
+Tls = Literal["off", "self-signed"] | tuple[Path, Path]
+
+
+class ConfigError(ValueError):
+    """A value that cannot be. `name` is the field of `Config`, `problem` a sentence about it."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """How one Ringback runs. Raises `ConfigError` when a value cannot be."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = 8000
+    """The port to listen on; 0 takes a free one."""
+    data: Path = field(default_factory=lambda: Path("data"))
+    """The folder that holds history, call records, the secret and the certificate."""
+    tls: Tls = "off"
+    """`off`, `self-signed`, or the files of a certificate and its key (PEM)."""
+    bots: bool = True
+    """Whether the built-in bots are started."""
+    ring: float = 45.0
+    """How long a telephone rings before the call ends as not answered."""
+    connect: float = 15.0
+    """How long an answered call may take to connect."""
+    reconnect: float = 30.0
+    """How long a broken call may take to come back."""
+    hold: float = 30.0
+    """How long a session and its name are kept for somebody whose connection dropped."""
+    ping: float = 20.0
+    """How often an idle connection is asked whether it is alive."""
+    drain: float = 2.0
+    """How long clients are given to leave when the server stops."""
+    limits: Limits = Limits()
+    """What one client may ask of the server."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers named to browsers and bots."""
+    origins: tuple[str, ...] = ()
+    """Origins (RFC 6454) whose pages may use this server besides its own."""
+    log_level: str = "info"
+    """The least severe messages that are logged."""
+
+    def __post_init__(self) -> None:
+        _check_listening(self)
+        for name in ("ring", "connect", "reconnect", "hold", "ping"):
+            _check_time(name, getattr(self, name), above=True)
+        _check_time("drain", self.drain, above=False)
+        _check_limits(self.limits)
+        if not self.limits.on and not self.loopback:
+            raise ConfigError(
+                "limits", "can be off only when the host is this machine alone (127.0.0.1)."
+            )
+        for server in self.ice_servers:
+            _check_ice(server)
+        for origin in self.origins:
+            _check_origin(origin)
+        if self.log_level not in LOG_LEVELS:
+            raise ConfigError("log_level", f"is one of {', '.join(LOG_LEVELS)}.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the server itself speaks TLS."""
+        return self.tls != "off"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or host name means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_listening(config: Config) -> None:
+    if not config.host or any(c.isspace() or c in "/?#@" for c in config.host):
+        raise ConfigError("host", "is an address or a host name, for example 127.0.0.1.")
+    if not 0 <= config.port <= 65_535:
+        raise ConfigError("port", f"lies between 0 and 65535; {config.port} does not.")
+    if isinstance(config.tls, str) and config.tls not in ("off", "self-signed"):
+        raise ConfigError("tls", "is off, self-signed, or CERT,KEY.")
+
+
+def _check_time(name: str, value: float, *, above: bool) -> None:
+    # Written so that NaN, which compares with nothing, is refused too.
+    low_enough = math.isfinite(value) and value <= LONGEST
+    if not (low_enough and (value > 0 if above else value >= 0)):
+        least = "more than 0" if above else "0 or more"
+        raise ConfigError(name, f"is {least} and at most {LONGEST:.0f} seconds.")
+
+
+def _check_limits(limits: Limits) -> None:
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        if name != "on" and not (math.isfinite(value) and 0 < value <= 2**31):
+            raise ConfigError("limits", f"{name} is more than 0 and at most {2**31}.")
+        if name in WIRE_LIMITS and value > WIRE_LIMITS[name]:
+            raise ConfigError("limits", f"{name} is at most {WIRE_LIMITS[name]}.")
+    for name in ("text", "sdp", "candidate"):
+        if getattr(limits, name) > limits.message:
+            raise ConfigError("limits", f"{name} is at most as large as message.")
+
+
+def _check_ice(server: IceServer) -> None:
+    for url in server.urls:
+        scheme, _, rest = url.partition(":")
+        if scheme not in ("stun", "stuns", "turn", "turns") or not rest.strip("/"):
+            raise ConfigError("ice_servers", f"{url} is no stun: or turn: address.")
+        if scheme.startswith("turn") and not (server.username and server.credential):
+            raise ConfigError("ice_servers", f"{url} needs a user name and a credential.")
+
+
+def _check_origin(origin: str) -> None:
+    problem = ConfigError("origins", f"{origin} is not of the form https://example.org.")
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        raise problem from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise problem
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    # An origin is compared as text, so it must be written as browsers write it.
+    if origin != f"{parts.scheme}://{host}" + (f":{port}" if port is not None else ""):
+        raise problem
+
+
+def replace(config: Config, **changes: object) -> Config:
+    """A copy with some values changed, checked again."""
+    return msgspec.structs.replace(config, **changes)
