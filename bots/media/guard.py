@@ -1,0 +1,111 @@
+"""What may reach a peer connection: the first to see each datagram of a call's sockets.
+
+aioice hands whatever is not STUN to aiortc, from anybody, and aiortc ends the call over an
+empty datagram or one that is too long. So every socket's datagrams come here first. STUN goes
+on to aioice, which authenticates it. DTLS and media pass only from addresses that have proven
+to be the peer's; media does not go to aiortc at all. The rest is counted and dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from aioice.ice import Connection, StunProtocol
+
+from . import parts
+
+MAX_WAITING = 64
+_MIN_STUN, _MIN_DTLS, _MIN_MEDIA = 20, 13, 12
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """Stands before the sockets of one ICE connection.
+
+    `media` gets each SRTP and SRTCP packet of the peer, still encrypted. `heard` counts what
+    came from the peer, `dropped` by reason what did not pass.
+    """
+
+    def __init__(self, connection: Connection, media: Callable[[bytes], None]) -> None:
+        self.heard = 0
+        self.dropped: Counter[str] = Counter()
+        self.blocked = False
+        self._connection = connection
+        self._media = media
+        parts.refuse_data(connection, self._refuse)
+
+    def watch(self) -> None:
+        """Stand before every socket. To be called once they are gathered, before any await."""
+        for protocol in parts.protocols(self._connection):
+            self._watch(protocol)
+
+    def _watch(self, protocol: StunProtocol) -> None:
+        known: set[tuple[Any, ...]] = set()
+        stun = protocol.datagram_received
+        media = self._media
+
+        def received(data: bytes, address: tuple[Any, ...]) -> None:
+            size = len(data)
+            first = data[0] if size else 64
+            if first < 4:
+                self._stun(stun, data, address, address in known)
+            elif address not in known and not self._learn(protocol, address, known):
+                self.dropped["stranger"] += 1
+            elif size > parts.DATAGRAM:
+                self.dropped["too long"] += 1
+            elif 127 < first < 192 and size >= _MIN_MEDIA:
+                media(data)
+            elif 19 < first < 64 and size >= _MIN_DTLS:
+                self._dtls(data)
+            else:
+                self.dropped["malformed"] += 1
+
+        # The transport looks its protocol's methods up for each datagram.
+        protocol.datagram_received = received  # type: ignore[method-assign,assignment]
+        protocol.pause_writing = self._pause  # type: ignore[method-assign]
+        protocol.resume_writing = self._resume  # type: ignore[method-assign]
+
+    def _stun(
+        self, stun: Callable[[bytes, Any], None], data: bytes, address: object, known: bool
+    ) -> None:
+        if not _MIN_STUN <= len(data) <= parts.DATAGRAM:
+            self.dropped["malformed"] += 1
+            return
+        try:
+            stun(data, address)
+        except (ValueError, struct.error, LookupError, AssertionError, OSError) as error:
+            self.dropped["malformed"] += 1
+            logger.debug("STUN from %s cannot be read: %r", address, error)
+            return
+        self.heard += known
+
+    def _dtls(self, data: bytes) -> None:
+        if parts.waiting(self._connection) >= MAX_WAITING:
+            self.dropped["too many"] += 1
+            return
+        self.heard += 1
+        parts.pass_data(self._connection, data)
+
+    def _learn(
+        self, protocol: StunProtocol, address: tuple[Any, ...], known: set[tuple[Any, ...]]
+    ) -> bool:
+        if not parts.proven(self._connection, protocol, (address[0], address[1])):
+            return False
+        known.add(address)
+        return True
+
+    def _refuse(self, _data: bytes, _component: int) -> None:
+        """What aioice did not take for STUN, or came before the guard stood."""
+        self.dropped["malformed"] += 1
+
+    def _pause(self) -> None:
+        # More than the high-water mark waits for the socket: media that is late is no use.
+        self.blocked = True
+
+    def _resume(self) -> None:
+        self.blocked = False

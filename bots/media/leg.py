@@ -1,0 +1,201 @@
+"""One RTCPeerConnection that answers offers and returns what it gets.
+
+A leg lives as long as the peer keeps its ICE and DTLS parameters; aiortc cannot restart
+either, so a peer that does gets a new leg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceCandidate,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc import sdp as session_description
+
+from . import parts
+from .mirror import Mirror, Section
+from .offer import BadOffer, Offer, RemoteCandidate
+
+MAX_CHANNELS = 16
+MAX_UNSENT = 1024 * 1024
+
+State = Literal["new", "ice", "dtls", "connected", "failed", "closed"]
+
+
+class Leg:
+    """A connection to the peer, made from its offer. Call `answer` first, `close` at the end.
+
+    `changed` is called (without arguments, from the event loop) when `state` may be another.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[RTCIceServer],
+        changed: Callable[[], None],
+        certificate: parts.Certificate,
+    ) -> None:
+        self.offer: Offer | None = None
+        self.mirror: Mirror | None = None
+        self._pc = RTCPeerConnection(
+            RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        parts.use_certificate(self._pc, certificate)
+        self._pc.on("connectionstatechange", changed)
+        self._pc.on("iceconnectionstatechange", changed)
+        self._pc.on("datachannel", self._on_channel)
+        self._channels: set[RTCDataChannel] = set()
+        self._candidates = 0
+        self._complete = False
+
+    @property
+    def state(self) -> State:
+        """How far the connection is: `ice` and `dtls` while these are being set up."""
+        match self._pc.connectionState:
+            case "connected" | "failed" | "closed" as state:
+                return state
+        if self.offer is None:
+            return "new"
+        return "dtls" if self._pc.iceConnectionState == "completed" else "ice"
+
+    @property
+    def failed_part(self) -> Literal["ice", "dtls"]:
+        """What failed, for a leg whose state is `failed` (or what it was still waiting for)."""
+        return "dtls" if self._pc.iceConnectionState == "completed" else "ice"
+
+    @property
+    def pair(self) -> str | None:
+        """The kinds of the two candidates in use, ours first, as `host/prflx`."""
+        if self.mirror is None:
+            return None
+        pair = parts.nominated(self.mirror.connection)
+        if pair is None:
+            return None
+        return f"{pair.local_candidate.type}/{pair.remote_candidate.type}"
+
+    def takes(self, offer: Offer) -> bool:
+        """Whether a later offer is for this leg, not for a new one."""
+        return self.offer is not None and self.offer.transport == offer.transport
+
+    async def answer(self, offer: Offer) -> str:
+        """Take an offer, the first or a later one on the same transport; the answer's SDP.
+
+        Raises `BadOffer` when there is nothing in it that can be answered.
+        """
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            transport = parts.dtls_of(self._pc)
+            if self.mirror is None:
+                self.mirror = Mirror(transport, parts.ice_of(transport))
+            remote = session_description.SessionDescription.parse(offer.sdp)
+            self._prepare(remote)
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # aiortc's parsers meet what strangers wrote: whatever they raise is the offer's.
+            raise BadOffer(f"The offer cannot be answered: {error!r:.200}", "media") from error
+        if self.offer is None:
+            self.mirror.guard.watch()
+        self.offer = offer
+        self.mirror.configure(self._sections(remote))
+        for candidate in offer.candidates:
+            await self.add_candidate(candidate)
+        if offer.complete:
+            await self.add_candidate(None)
+        return self._pc.localDescription.sdp
+
+    async def add_candidate(self, candidate: RemoteCandidate | None) -> bool:
+        """Try one more address of the peer; None: there are no more. Whether it was taken."""
+        if self._complete or self.offer is None or self._candidates >= 50:
+            return False
+        if candidate is None:
+            self._complete = True
+            await self._pc.addIceCandidate(None)
+            return True
+        self._candidates += 1
+        await self._pc.addIceCandidate(
+            RTCIceCandidate(
+                component=1,
+                foundation=candidate.foundation,
+                ip=candidate.address,
+                port=candidate.port,
+                priority=candidate.priority,
+                protocol="udp",
+                type=candidate.kind,
+                sdpMLineIndex=0,
+            )
+        )
+        return True
+
+    async def close(self) -> None:
+        """Free everything the leg holds."""
+        self._pc.remove_all_listeners()
+        for channel in self._channels:
+            channel.remove_all_listeners()
+        self._channels.clear()
+        await self._pc.close()
+
+    def _prepare(self, remote: session_description.SessionDescription) -> None:
+        """Offer to return every medium, in just the form in which the peer sends it."""
+        offered = {m.rtp.muxId: {c.payloadType: c for c in m.rtp.codecs} for m in remote.media}
+        for transceiver in self._pc.getTransceivers():
+            parts.hold_still(transceiver)
+            transceiver.direction = "sendrecv"
+            for codec in parts.codecs_of(transceiver):
+                theirs = offered.get(transceiver.mid or "", {}).get(codec.payloadType)
+                if theirs is not None and theirs.mimeType.lower() == codec.mimeType.lower():
+                    codec.parameters = theirs.parameters
+
+    def _sections(self, remote: session_description.SessionDescription) -> list[Section]:
+        media = {m.rtp.muxId: m for m in remote.media}
+        return [
+            _section(transceiver, media[transceiver.mid])
+            for transceiver in self._pc.getTransceivers()
+            if transceiver.mid in media
+        ]
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if len(self._channels) >= MAX_CHANNELS:
+            channel.close()
+            return
+        self._channels.add(channel)
+
+        def echo(message: str | bytes) -> None:
+            # A peer that sends more than it takes back loses messages, not our memory.
+            if channel.readyState == "open" and channel.bufferedAmount < MAX_UNSENT:
+                channel.send(message)
+
+        def forget() -> None:
+            self._channels.discard(channel)
+
+        channel.on("message", echo)
+        channel.on("close", forget)
+
+
+def _section(
+    transceiver: RTCRtpTransceiver, media: session_description.MediaDescription
+) -> Section:
+    types = [(c.payloadType or 0, c.name.lower()) for c in parts.codecs_of(transceiver)]
+    named = tuple(source.ssrc for source in media.ssrc)
+    for group in media.ssrc_group:
+        if group.semantic == "FID":
+            named = tuple(int(item) for item in group.items)
+    return Section(
+        mid=transceiver.mid or "",
+        kind=transceiver.kind,
+        payload_types=frozenset(number for number, name in types if name != "rtx"),
+        rtx_types=frozenset(number for number, name in types if name == "rtx"),
+        ours=parts.sources_of(transceiver),
+        theirs=named if len(named) <= 2 else (),
+        returns=transceiver.currentDirection in ("sendrecv", "sendonly"),
+    )

@@ -1,0 +1,201 @@
+"""Echo without a codec: each packet goes back to its sender with the sources exchanged.
+
+The answer gives every media section a source of ours, so what the peer receives is a stream
+of its own packets under another name. Feedback comes back the same way: the peer's reports
+on our stream are reports on its own, its requests for a picture reach its own encoder.
+Payload types and extension ids are equal both ways because both belong to one negotiation.
+
+Everything happens in the datagram callback: no task, no queue, no thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from aioice.ice import CandidatePair, Connection
+from aiortc import RTCDtlsTransport
+
+from . import parts, rtp
+from .guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One media section of the session as negotiated.
+
+    `ours` and `theirs`: SSRCs of media and of retransmission, in this order; those of the
+    peer as far as its offer names them. `returns`: the peer wants to get its media back.
+    """
+
+    mid: str
+    kind: str
+    payload_types: frozenset[int]
+    rtx_types: frozenset[int]
+    ours: tuple[int, int]
+    theirs: tuple[int, ...]
+    returns: bool
+
+
+@dataclass(slots=True)
+class Stream:
+    """One source of the peer: `span` counts sequence numbers, `packets` what came of them."""
+
+    ours: int
+    returns: bool
+    rtx: bool
+    packets: int = 0
+    span: int = 0
+    top: int = -1
+
+    def count(self, sequence: int) -> None:
+        """Take note of a packet that arrived."""
+        ahead = (sequence - self.top) & 0xFFFF if self.top >= 0 else 1
+        if ahead < 0x8000:
+            self.span += ahead
+            self.top = sequence
+        self.packets += 1
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a mirror has done. `first`: when the first media packet came (monotonic, seconds)."""
+
+    packets: int = 0
+    octets: int = 0
+    first: float | None = None
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+class Mirror:
+    """Returns the media of one connection. `receive` takes SRTP and SRTCP datagrams."""
+
+    def __init__(self, dtls: RTCDtlsTransport, connection: Connection) -> None:
+        self.counts = Counts()
+        self.sources = rtp.Sources()
+        self.streams: dict[int, Stream] = {}
+        self.guard = Guard(connection, self.receive)
+        self._sections: list[Section] = []
+        self._strangers: set[int] = set()
+        self._cipher = parts.Cipher(dtls)
+        self.connection = connection
+        self._pair: CandidatePair | None = None
+        self._address: tuple[str, int] = ("", 0)
+        self._send: Callable[[bytes, tuple[str, int]], None] | None = None
+
+    def configure(self, sections: Iterable[Section]) -> None:
+        """Take over what was negotiated, now or anew. Sources keep their counterparts."""
+        self._sections = list(sections)
+        for section in self._sections:
+            for number, theirs in enumerate(section.theirs[:2]):
+                if theirs not in self.streams and len(self.streams) < rtp.STREAMS:
+                    self._add(section, theirs, number == 1)
+            for theirs, stream in self.streams.items():
+                if self.sources.ours[theirs] in section.ours or theirs in section.theirs:
+                    stream.returns = section.returns
+
+    @property
+    def loss(self) -> float | None:
+        """The fraction of the peer's media packets that did not arrive; None before any did."""
+        streams = [s for s in self.streams.values() if s.packets and not s.rtx]
+        expected = sum(s.span for s in streams)
+        if not expected:
+            return None
+        return min(1.0, max(0.0, 1 - sum(s.packets for s in streams) / expected))
+
+    def receive(self, data: bytes) -> None:
+        """Return one packet of the peer."""
+        if not self._cipher.ready:
+            self.counts.dropped["early"] += 1
+        elif self.guard.blocked:
+            self.counts.dropped["blocked"] += 1
+        elif rtp.is_rtcp(data):
+            self._rtcp(data)
+        else:
+            self._rtp(data)
+
+    def _rtp(self, data: bytes) -> None:
+        header = rtp.read_header(data)
+        stream = self.streams.get(header.ssrc)
+        # Opening a packet makes the cipher remember its source: only where there is room.
+        if stream is None and not self._expected(header.payload_type):
+            self.counts.dropped["unknown"] += 1
+            return
+        size = self._cipher.unprotect(data, rtcp=False)
+        if not size:
+            self.counts.dropped["not genuine"] += 1
+            return
+        stream = stream or self._meet(header)
+        stream.count(header.sequence)
+        self.guard.heard += 1
+        self.counts.packets += 1
+        self.counts.octets += size
+        if self.counts.first is None:
+            self.counts.first = time.monotonic()
+        if stream.returns:
+            rtp.write_ssrc(self._cipher.view, stream.ours)
+            self._return(size, rtcp=False)
+
+    def _rtcp(self, data: bytes) -> None:
+        source = int.from_bytes(data[4:8], "big")
+        if source not in self.streams and not self._room_for(source):
+            self.counts.dropped["unknown"] += 1
+            return
+        size = self._cipher.unprotect(data, rtcp=True)
+        if not size:
+            self.counts.dropped["not genuine"] += 1
+            return
+        self.guard.heard += 1
+        try:
+            size = rtp.mirror_rtcp(self._cipher.view, size, self.sources)
+        except ValueError:
+            self.counts.dropped["malformed"] += 1
+            return
+        if size:
+            self._return(size, rtcp=True)
+
+    def _return(self, size: int, rtcp: bool) -> None:
+        pair = parts.nominated(self.connection)
+        if pair is not self._pair:
+            self._follow(pair)
+        sealed = self._cipher.protect(size, rtcp)
+        if sealed and self._send is not None:
+            self._send(bytes(self._cipher.view[:sealed]), self._address)
+        else:
+            self.counts.dropped["unsent"] += 1
+
+    def _follow(self, pair: CandidatePair | None) -> None:
+        self._pair = pair
+        self._send = None
+        if pair is not None:
+            self._send, self._address = pair.protocol.transport.sendto, pair.remote_addr
+
+    def _expected(self, payload_type: int) -> bool:
+        known = any(payload_type in s.payload_types | s.rtx_types for s in self._sections)
+        return known and len(self.streams) < rtp.STREAMS
+
+    def _room_for(self, source: int) -> bool:
+        if len(self._strangers) < rtp.STREAMS:
+            self._strangers.add(source)
+        return source in self._strangers
+
+    def _meet(self, header: rtp.Header) -> Stream:
+        """A source that no offer named: it belongs to the section with its payload type."""
+        fitting = [
+            s for s in self._sections if header.payload_type in s.payload_types | s.rtx_types
+        ]
+        rtx = header.payload_type in fitting[0].rtx_types
+        free = [s for s in fitting if s.ours[rtx] not in self.sources.theirs]
+        return self._add((free or fitting)[0], header.ssrc, rtx)
+
+    def _add(self, section: Section, theirs: int, rtx: bool) -> Stream:
+        ours = section.ours[rtx]
+        if ours in self.sources.theirs:
+            # A new source needs a new counterpart: SRTP numbers each stream's packets.
+            ours = secrets.randbits(32)
+        self.sources.pair(theirs, ours)
+        stream = self.streams[theirs] = Stream(ours, section.returns, rtx)
+        return stream

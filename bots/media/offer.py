@@ -1,0 +1,198 @@
+"""What a stranger's session description and candidates must be before aiortc sees them.
+
+Pure. Two things are made of an offer: a description without its candidates, which aiortc can
+take, and the candidates that passed, which are added one by one: aiortc files the candidates
+of a bundled offer under the last media line, browsers put them under the first. The
+candidates are a policy too: our host sends packets to where they point.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+MAX_SDP = 48 * 1024
+MAX_LINES = 2000
+MAX_LINE = 2048
+MAX_MEDIA = 16
+MAX_FINGERPRINTS = 8
+MAX_CANDIDATES = 50
+MIN_PORT = 1024
+
+_CANDIDATE = re.compile(
+    r"(?:a=)?candidate:([A-Za-z0-9+/]{1,32}) (\d{1,3}) (\S{1,8}) (\d{1,10}) (\S{1,255}) (\d{1,5})"
+    r" typ (host|srflx|prflx|relay)(?: .*)?"
+)
+_ICE = re.compile(r"[A-Za-z0-9+/]+")
+_TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux")
+_MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
+
+
+class BadOffer(ValueError):
+    """An offer or a candidate that cannot be taken; says which `part` of the call failed."""
+
+    def __init__(self, sentence: str, part: str = "signalling") -> None:
+        super().__init__(sentence)
+        self.part = part
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCandidate:
+    """A candidate of the peer that may be tried (RFC 8839, section 5.1)."""
+
+    foundation: str
+    priority: int
+    address: str
+    port: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A checked offer. `transport` changes when the peer starts ICE or DTLS anew."""
+
+    sdp: str
+    transport: tuple[str, ...]
+    candidates: tuple[RemoteCandidate, ...]
+    complete: bool
+    refused: int
+
+
+def read_candidate(line: str, *, loopback: bool = False) -> RemoteCandidate | None:
+    """A candidate that may be tried, or None for one that is well formed but refused.
+
+    Refused are TCP, components other than RTP, host names (a browser's mDNS name is not
+    looked up: its own checks show us the address), ports below 1024 and addresses that are
+    no single host's. `loopback`: whether our own addresses are loopback ones too.
+    Raises `BadOffer` for what is no candidate.
+    """
+    if len(line) > MAX_LINE or not (match := _CANDIDATE.fullmatch(line.strip())):
+        raise BadOffer("The candidate is not of the agreed form.", "ice")
+    foundation, component, protocol, priority, host, port, kind = match.groups()
+    if int(priority) >= 2**32 or int(port) >= 2**16:
+        raise BadOffer("A number in the candidate is too large.", "ice")
+    if protocol.lower() != "udp" or component != "1" or kind == "prflx":
+        return None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    inner = getattr(address, "ipv4_mapped", None) or address
+    if inner.is_multicast or inner.is_unspecified or (inner.is_link_local and inner.version == 4):
+        return None
+    if str(inner) == "255.255.255.255" or (inner.is_loopback and not loopback):
+        return None
+    if int(port) < MIN_PORT or "%" in host:
+        return None
+    return RemoteCandidate(foundation, int(priority), str(address), int(port), kind)
+
+
+def read_offer(sdp: str, *, loopback: bool = False) -> Offer:
+    """Check an offer and take its candidates out. Raises `BadOffer`."""
+    lines = _lines(sdp)
+    kept: list[str] = []
+    candidates: list[RemoteCandidate] = []
+    refused = 0
+    for line in lines:
+        if line.startswith("a=candidate:"):
+            candidate = read_candidate(line, loopback=loopback)
+            if candidate is None or candidate in candidates:
+                refused += 1
+            else:
+                candidates.append(candidate)
+        elif line != "a=end-of-candidates":
+            kept.append(line)
+    if len(candidates) + refused > MAX_CANDIDATES:
+        raise BadOffer("The offer has too many candidates.", "ice")
+    kept, transport = _on_one_transport(kept)
+    return Offer(
+        sdp="\r\n".join(kept) + "\r\n",
+        transport=tuple(transport),
+        candidates=tuple(candidates),
+        complete="a=end-of-candidates" in lines,
+        refused=refused,
+    )
+
+
+def _lines(sdp: str) -> list[str]:
+    if len(sdp) > MAX_SDP or len(sdp.encode()) > MAX_SDP:
+        raise BadOffer("The offer is too long.")
+    lines = [line for line in re.split(r"\r\n|\n", sdp) if line]
+    if not lines or lines[0] != "v=0":
+        raise BadOffer("The offer is not a session description.")
+    if len(lines) > MAX_LINES or any(len(line) > MAX_LINE for line in lines):
+        raise BadOffer("The offer is too long.")
+    # aiortc splits at more characters than SDP does; nothing may hide behind them.
+    if any(not line.isprintable() for line in lines):
+        raise BadOffer("The offer has characters that no session description has.")
+    return lines
+
+
+def _values(lines: list[str], attribute: str) -> list[str]:
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(attribute + ":")]
+
+
+def _split(lines: list[str]) -> tuple[list[str], list[list[str]]]:
+    """The session's lines and those of each media section."""
+    starts = [n for n, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
+    return lines[: starts[0]], [lines[a:b] for a, b in itertools.pairwise(starts)]
+
+
+def _main_section(mids: list[str], session: list[str], media: list[list[str]]) -> list[str]:
+    """The media section whose transport all others use (RFC 9143, section 7.2)."""
+    groups = [v.split()[1:] for v in _values(session, "a=group") if v.split()[:1] == ["BUNDLE"]]
+    if len(mids) == 1 and not groups:
+        return media[0]
+    if len(groups) != 1 or sorted(groups[0]) != sorted(mids):
+        raise BadOffer("All media of the offer must use one transport.")
+    return media[mids.index(groups[0][0])]
+
+
+def _names(media: list[list[str]]) -> list[str]:
+    """The names (mid) of the media sections."""
+    if not media or len(media) > MAX_MEDIA:
+        raise BadOffer("The offer has no media, or too many kinds of it.", "media")
+    for section in media:
+        match = _MEDIA.fullmatch(section[0])
+        if match is None or int(match[2]) >= 2**16:
+            raise BadOffer("The offer has media that nobody here knows.", "media")
+    mids = [mid for section in media for mid in _values(section, "a=mid")[:1]]
+    if len(set(mids)) != len(media):
+        raise BadOffer("Each media line of the offer needs a name of its own.")
+    return mids
+
+
+def _transport(lines: list[str]) -> list[str]:
+    """The lines that say how to reach the peer. Raises `BadOffer` if any is missing."""
+    found = []
+    for name in ("a=ice-ufrag", "a=ice-pwd", "a=setup"):
+        values = _values(lines, name)
+        if not values:
+            raise BadOffer("The offer has no ICE or no DTLS parameters.")
+        found.append(f"{name}:{values[-1]}")
+    fingerprints = [line for line in lines if line.startswith("a=fingerprint:")]
+    if not 0 < len(fingerprints) <= MAX_FINGERPRINTS:
+        raise BadOffer("The offer has no fingerprint, or too many.", "dtls")
+    for line, least in ((found[0], 4), (found[1], 22)):
+        value = line.partition(":")[2]
+        if not least <= len(value) <= 256 or not _ICE.fullmatch(value):
+            raise BadOffer("The ICE parameters of the offer are not of the agreed form.", "ice")
+    return [*found, *sorted(fingerprints), *(line for line in lines if line == "a=rtcp-mux")]
+
+
+def _on_one_transport(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The offer with the main section's transport written into all, and that transport.
+
+    Browsers may give other sections an own one, for peers that cannot bundle, or none.
+    """
+    session, media = _split(lines)
+    mids = _names(media)
+    transport = _transport(session + _main_section(mids, session, media))
+    kept = [line for line in session if not line.startswith((*_TRANSPORT, "a=group:BUNDLE"))]
+    # aiortc takes the first section for the main one, whatever the group says.
+    kept.append("a=group:BUNDLE " + " ".join(mids))
+    for section in media:
+        kept += [line for line in section if not line.startswith(_TRANSPORT)] + transport
+    return kept, transport

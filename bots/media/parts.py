@@ -1,0 +1,168 @@
+"""Every part of aiortc, aioice and pylibsrtp that is not their public interface.
+
+Nothing outside this file touches a private name of theirs, and `tests/test_media_contract.py`
+holds each of them fast, so that a new version which changes one is noticed there, with a
+sentence, and not in a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from aioice.ice import CandidatePair, Connection, StunProtocol
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpCodecParameters,
+    RTCRtpTransceiver,
+)
+from OpenSSL import SSL
+from pylibsrtp import Session, ffi, lib  # type: ignore[attr-defined]
+
+BUFFER = 2048
+DATAGRAM = 1500
+
+
+class Certificate(RTCCertificate):
+    """A DTLS certificate for many connections, with one OpenSSL context."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles):  # type: ignore[no-untyped-def]
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+        return self._context
+
+
+def use_certificate(pc: RTCPeerConnection, certificate: RTCCertificate) -> None:
+    """Let a connection that has no transport yet use `certificate` instead of its own."""
+    pc._RTCPeerConnection__certificates[:] = [certificate]  # type: ignore[attr-defined]
+
+
+def dtls_of(pc: RTCPeerConnection) -> RTCDtlsTransport:
+    """The DTLS transport of a bundled connection. Raises `LookupError` when it has none."""
+    for transceiver in pc.getTransceivers():
+        return transceiver.receiver.transport
+    if pc.sctp is None:
+        raise LookupError("the connection has no transport")
+    return pc.sctp.transport
+
+
+def ice_of(dtls: RTCDtlsTransport) -> Connection:
+    """The ICE connection under a DTLS transport."""
+    return dtls.transport._connection
+
+
+def protocols(connection: Connection) -> list[StunProtocol]:
+    """The sockets (and relayed addresses) of an ICE connection, once gathered."""
+    return list(connection._protocols)
+
+
+def refuse_data(connection: Connection, refuse: Callable[[bytes, int], None]) -> None:
+    """Let nothing but STUN into an ICE connection; `refuse` gets what came."""
+    connection.data_received = refuse  # type: ignore[method-assign,assignment]
+
+
+def pass_data(connection: Connection, data: bytes) -> None:
+    """Put a datagram into an ICE connection that otherwise refuses them."""
+    Connection.data_received(connection, data, 1)
+
+
+def waiting(connection: Connection) -> int:
+    """How many datagrams wait to be read from an ICE connection."""
+    return connection._queue.qsize()
+
+
+def proven(connection: Connection, protocol: StunProtocol, address: tuple[str, int]) -> bool:
+    """Whether whoever sends from `address` to `protocol` has shown the password of this call.
+
+    True once a check of ours was answered from there, or an authenticated check came from
+    there that nominates the pair (RFC 8445, section 7).
+    """
+    return any(
+        pair.protocol is protocol
+        and pair.remote_addr == address
+        and (pair.state is CandidatePair.State.SUCCEEDED or pair.remote_nominated)
+        for pair in connection._check_list
+    )
+
+
+def nominated(connection: Connection) -> CandidatePair | None:
+    """The pair that carries the call's data, if there is one."""
+    return connection._nominated.get(1)
+
+
+def hold_still(transceiver: RTCRtpTransceiver) -> None:
+    """Keep aiortc from decoding, encoding and reporting for a transceiver."""
+
+    async def nothing(_: object) -> None:
+        """Instead of starting a thread and tasks."""
+
+    transceiver.sender.send = nothing  # type: ignore[method-assign,assignment]
+    transceiver.receiver.receive = nothing  # type: ignore[method-assign,assignment]
+
+
+def sources_of(transceiver: RTCRtpTransceiver) -> tuple[int, int]:
+    """The SSRC and the RTX SSRC with which a transceiver's answer says it sends."""
+    return transceiver.sender._ssrc, transceiver.sender._rtx_ssrc
+
+
+def codecs_of(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]:
+    """The negotiated codecs; what is changed in them before the answer is in the answer."""
+    return transceiver._codecs
+
+
+class Keys(Protocol):
+    """The two SRTP sessions of a DTLS transport."""
+
+    _rx_srtp: Session | None
+    _tx_srtp: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    rtp: Callable[[object, object, object], int]
+    rtcp: Callable[[object, object, object], int]
+
+
+class Cipher:
+    """SRTP in place (RFC 3711): one packet at a time in one buffer, `view`.
+
+    The sessions are looked up in the DTLS transport each time, as they come with its
+    handshake; until then nothing can be opened.
+    """
+
+    def __init__(self, dtls: RTCDtlsTransport) -> None:
+        self._keys = cast(Keys, dtls)
+        self._memory = ffi.new("unsigned char[]", BUFFER)
+        self._length = ffi.new("int *")
+        self.view = memoryview(ffi.buffer(self._memory))
+        self._open = _Calls(lib.srtp_unprotect, lib.srtp_unprotect_rtcp)
+        self._seal = _Calls(lib.srtp_protect, lib.srtp_protect_rtcp)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the handshake has given us keys."""
+        return self._keys._rx_srtp is not None and self._keys._tx_srtp is not None
+
+    def unprotect(self, data: bytes, rtcp: bool) -> int:
+        """Copy a packet into the buffer and open it: its length, 0 when it is not genuine."""
+        size = len(data)
+        self.view[:size] = data
+        return self._work(self._keys._rx_srtp, self._open, size, rtcp)
+
+    def protect(self, size: int, rtcp: bool) -> int:
+        """Seal the first `size` bytes of the buffer: the new length, 0 when impossible."""
+        return self._work(self._keys._tx_srtp, self._seal, size, rtcp)
+
+    def _work(self, session: Session | None, calls: _Calls, size: int, rtcp: bool) -> int:
+        if session is None:
+            return 0
+        self._length[0] = size
+        call = calls.rtcp if rtcp else calls.rtp
+        if call(session._srtp[0], self._memory, self._length):
+            return 0
+        return int(self._length[0])

@@ -1,0 +1,184 @@
+"""A bot's side of one call's media: answers offers, survives restarts, notices silence.
+
+Used by one call, from one task: `answer` and `add_candidate` as signalling brings them,
+`close` at the end. What happens to the media comes back through `on_change`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from aiortc import RTCIceServer
+
+from ringback.server.protocol import Candidate, IceServer, Part, Report
+
+from .media.leg import Leg
+from .media.offer import BadOffer, read_candidate, read_offer
+from .media.parts import Certificate
+
+TICK = 1.0
+CONNECT = 15.0
+# Two ends that send nothing but consent checks may be silent for six seconds (RFC 7675).
+QUIET = 7.0
+GONE = 15.0
+
+State = Literal["connecting", "connected", "reconnecting", "failed", "closed"]
+logger = logging.getLogger(__name__)
+
+__all__ = ["BadOffer", "Change", "Peer", "State", "ice_servers"]
+
+
+class Change(NamedTuple):
+    """What became of the media, and the part of the set-up it concerns."""
+
+    state: State
+    part: Part | None = None
+
+
+def ice_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
+    """The exchange's STUN and TURN servers as aiortc wants them: none means none."""
+    return [
+        RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in servers
+    ]
+
+
+class Peer:
+    """Answers one caller's offers and returns its media.
+
+    `on_change` is called from the event loop with each `Change`: `connecting` (by part),
+    `connected`, `reconnecting` after `QUIET` seconds of silence or when the peer restarts,
+    `failed` when a part did not come about or the peer has been silent for `GONE` seconds,
+    `closed` when the peer closed its connection.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[IceServer],
+        certificate: Certificate,
+        on_change: Callable[[Change], None],
+    ) -> None:
+        self._servers = ice_servers(servers)
+        self._certificate = certificate
+        self._on_change = on_change
+        self._leg: Leg | None = None
+        self._last = Change("connecting")
+        self._started = self._heard_at = time.monotonic()
+        self._heard = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._legs = 0
+        self._closed = False
+
+    @property
+    def leg(self) -> Leg | None:
+        """The connection in use."""
+        return self._leg
+
+    async def answer(self, sdp: str) -> str:
+        """The answer to an offer of the peer: its first, a renegotiation or a restart.
+
+        Raises `BadOffer`; the connection in use goes on if there is one.
+        """
+        offer = read_offer(sdp)
+        if self._leg is not None and self._leg.takes(offer):
+            return await self._leg.answer(offer)
+        leg = Leg(self._servers, self._look, self._certificate)
+        try:
+            answer = await leg.answer(offer)
+        except BaseException:
+            await leg.close()
+            raise
+        if self._closed:
+            await leg.close()
+            raise BadOffer("The call is over.")
+        old, self._leg = self._leg, leg
+        self._legs += 1
+        self._started = self._heard_at = time.monotonic()
+        self._heard = 0
+        if old is not None:
+            await old.close()
+        self._timer = self._timer or asyncio.get_running_loop().call_later(TICK, self._tick)
+        self._look()
+        return answer
+
+    async def add_candidate(self, candidate: Candidate | None) -> None:
+        """One more address of the peer (None or an empty one: no more).
+
+        One that belongs to an earlier leg, or that our policy refuses, is passed over.
+        Raises `BadOffer` for what is no candidate.
+        """
+        leg = self._leg
+        if leg is None or leg.offer is None:
+            return
+        if candidate is None or not candidate.candidate:
+            await leg.add_candidate(None)
+            return
+        fragment = candidate.username_fragment
+        if fragment is not None and f"a=ice-ufrag:{fragment}" not in leg.offer.transport:
+            return
+        read = read_candidate(candidate.candidate)
+        if read is not None:
+            await leg.add_candidate(read)
+
+    async def close(self) -> None:
+        """Free everything. May be called more than once."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._leg is not None:
+            await self._leg.close()
+
+    def report(self, call: str) -> Report:
+        """What this side measured, for the record of the call."""
+        mirror = self._leg.mirror if self._leg is not None else None
+        first = mirror.counts.first if mirror is not None else None
+        return Report(
+            call=call,
+            first_media_ms=None if first is None else max(0, round((first - self._started) * 1000)),
+            pair=self._leg.pair if self._leg is not None else None,
+            restarts=max(0, self._legs - 1),
+            loss=mirror.loss if mirror is not None else None,
+        )
+
+    def _look(self) -> None:
+        """Tell what changed, if anything did."""
+        leg = self._leg
+        if leg is None or self._closed:
+            return
+        match leg.state:
+            case "connected":
+                quiet = time.monotonic() - self._heard_at >= QUIET
+                self._tell(Change("reconnecting" if quiet else "connected"))
+            case "failed":
+                self._tell(Change("failed", leg.failed_part))
+            case "closed":
+                self._tell(Change("closed"))
+            case _:
+                state: State = "connecting" if self._legs < 2 else "reconnecting"
+                self._tell(Change(state, leg.failed_part))
+
+    def _tell(self, change: Change) -> None:
+        if change != self._last and self._last.state not in ("failed", "closed"):
+            self._last = change
+            self._on_change(change)
+
+    def _tick(self) -> None:
+        """Once a second: who has not been heard, or does not connect?"""
+        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+        leg = self._leg
+        if leg is None or leg.mirror is None:
+            return
+        now = time.monotonic()
+        heard = leg.mirror.guard.heard
+        if heard != self._heard:
+            self._heard, self._heard_at = heard, now
+        if leg.state in ("ice", "dtls") and now - self._started > CONNECT:
+            self._tell(Change("failed", leg.failed_part))
+        elif leg.state == "connected" and now - self._heard_at > GONE:
+            self._tell(Change("failed", "ice"))
+        else:
+            self._look()
