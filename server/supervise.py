@@ -87,7 +87,9 @@ class Supervisor:
         """End the process: asked first, killed when it takes longer than `patience` seconds."""
         self._stopping.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled():
+                self._task.result()
 
     async def wait_ready(self, seconds: float) -> frozenset[str]:
         """The bots on the line: at once when all are, else those there after `seconds`."""
