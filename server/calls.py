@@ -18,7 +18,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringback.server.protocol import Candidate, Description, ErrorCode, Media, Part, Reason
+from ringback.server.protocol import Candidate, Description, ErrorCode, Media, Part, Reason, Record
 
 
 class State(StrEnum):
@@ -225,12 +225,14 @@ def step(
     """The call after `what` was done by `who` at `now` (ms since 1970).
 
     `session` is the one that answers (needed for `ANSWER`), `part` what had been reached or
-    what failed. Raises `Refused`: `NO_SUCH_CALL` when it has ended, else `WRONG_STATE`.
+    what failed. A timeout before the deadline is refused. Raises `Refused`: `NO_SUCH_CALL` when
+    it has ended, else `WRONG_STATE`.
     """
     if not call.live:
         raise Refused(ErrorCode.NO_SUCH_CALL)
     row = _TABLE.get((call.state, what, who))
-    if row is None:
+    early = what is What.TIMEOUT and (call.deadline is None or now < call.deadline)
+    if row is None or early:
         raise Refused(ErrorCode.WRONG_STATE)
     after = replace(call, state=row.then, version=call.version + 1, part=part or call.part)
     match row.then:
@@ -284,3 +286,25 @@ def admit(new: Call, live: Iterable[Call], call_waiting: bool) -> tuple[Admissio
     if rung or (theirs and not call_waiting):
         return Admission.BUSY, None
     return (Admission.WAITING if theirs else Admission.RING), None
+
+
+def record(call: Call, key: str) -> Record:
+    """An ended call as the side whose folded name is `key` remembers it."""
+    who = Who.CALLER if call.caller.key == key else Who.CALLEE
+    own, other = call.party(who), call.other(who)
+    return Record(
+        call=call.id,
+        peer=other.name,
+        outgoing=who is Who.CALLER,
+        reason=call.reason or Reason.FAILED,
+        placed=call.placed,
+        ended=call.ended or call.placed,
+        answered=call.answered,
+        connected=call.connected,
+        video=call.media.video,
+        first_media_ms=own.quality.first_media_ms,
+        pair=own.quality.pair,
+        restarts=own.quality.restarts,
+        loss=own.quality.loss,
+        round_trip_ms=own.quality.round_trip_ms,
+    )

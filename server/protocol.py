@@ -353,10 +353,20 @@ class Report(Request, frozen=True, kw_only=True):
 
 Part = Literal["signalling", "ice", "dtls", "media"]
 
+CallMessage = (
+    Call
+    | Answer
+    | Decline
+    | Hangup
+    | SendDescription
+    | SendCandidate
+    | SendMedia
+    | Progress
+    | Report
+)
 ClientMessage = (
-    Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Records | Call | Answer
-    | Decline | Hangup | SendDescription | SendCandidate | SendMedia | Progress | Report
-)  # fmt: skip
+    Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Records | CallMessage
+)
 
 
 # --- what the server says ---------------------------------------------------------------

@@ -73,8 +73,9 @@ class Claim(Struct, frozen=True, omit_defaults=True):
 class StoredSession(Struct, frozen=True, omit_defaults=True):
     """A session as far as it outlives its socket and the server's process.
 
-    `key_hash` is the SHA-256 of the resume key in hex, `name_key` the folded name; `rooms` maps a room to whether it was
-    joined unlisted; `expires` (seconds since 1970) is None while a socket is attached.
+    `key_hash` is the SHA-256 of the resume key in hex, `name_key` the folded name;
+    `rooms` maps a room to whether it was joined unlisted; `expires` (seconds since 1970) is
+    None while a socket is attached.
     """
 
     id: str

@@ -1,0 +1,215 @@
+"""One accepted WebSocket: what it may send, how often, and what is said when it may not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import WSMsgType, web
+
+from ringback.server.clock import Tasks
+from ringback.server.config import Config
+from ringback.server.identity import origin_allowed
+from ringback.server.keys import CONFIG
+from ringback.server.limiter import Bucket
+from ringback.server.outbox import Framer, Outbox
+from ringback.server.protocol import CloseCode, Drain, ErrorCode, ProtocolError, encode
+
+log = logging.getLogger(__name__)
+
+READ_AT_MOST = 4
+"""Messages up to this many times the limit are read, so that the answer can be an error."""
+
+MALFORMED = frozenset(
+    {
+        ErrorCode.BAD_JSON,
+        ErrorCode.BAD_MESSAGE,
+        ErrorCode.UNKNOWN_TYPE,
+        ErrorCode.BINARY,
+        ErrorCode.MESSAGE_TOO_LONG,
+        ErrorCode.HELLO_FIRST,
+    }
+)
+BATCH = 100
+
+Explain = Callable[[ProtocolError], bytes]
+
+
+class Connections:
+    """All open sockets of one node."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.framer = Framer()
+        self.tasks = Tasks()
+        self.draining = False
+        self._open: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection) -> bool:
+        """Count a socket; False if its address has as many as it may, or all are leaving."""
+        limits = self.config.limits
+        full = self._addresses[connection.address] >= limits.sockets_per_address and limits.on
+        if full or self.draining:
+            return False
+        self._open.add(connection)
+        self._addresses[connection.address] += 1
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """A socket is gone."""
+        if connection in self._open:
+            self._open.discard(connection)
+            self._addresses[connection.address] -= 1
+            self._addresses += Counter()
+
+    async def drain(self) -> None:
+        """Tell all clients that the server stops, and close their sockets in batches."""
+        self.draining = True
+        told = list(self._open)
+        for connection in told:
+            connection.drain(round(self.config.drain * 1000))
+        for start in range(0, len(told), BATCH):
+            words = "The server is stopping."
+            batch = told[start : start + BATCH]
+            await asyncio.gather(*(c.outbox.shut(CloseCode.GOING_AWAY, words) for c in batch))
+
+    async def close(self) -> None:
+        """End what still runs for sockets."""
+        await self.tasks.close()
+
+
+CONNECTIONS: web.AppKey[Connections] = web.AppKey("CONNECTIONS", Connections)
+
+
+def setup(app: web.Application) -> None:
+    """Keep the sockets of `app`, and drain them when it shuts down. May be called twice."""
+    if CONNECTIONS in app:
+        return
+    app[CONNECTIONS] = Connections(app[CONFIG])
+
+    async def drain(app: web.Application) -> None:
+        await app[CONNECTIONS].drain()
+
+    async def close(app: web.Application) -> None:
+        await app[CONNECTIONS].close()
+
+    app.on_shutdown.append(drain)
+    app.on_cleanup.append(close)
+
+
+class Connection:
+    """One socket. `explain` gives an error the form that this kind of client reads, `drains`
+    says whether it understands being told of a stop."""
+
+    def __init__(
+        self, request: web.Request, ws: web.WebSocketResponse, explain: Explain, drains: bool
+    ) -> None:
+        self._all = request.app[CONNECTIONS]
+        self._limits = self._all.config.limits
+        self._ws = ws
+        self._explain = explain
+        self._drains = drains
+        self.address = request.remote or ""
+        transport = request.transport
+        assert transport is not None
+        self.outbox = Outbox(ws, transport, self._all.framer, self._limits, self._all.tasks)
+        limits, now = self._limits, _now()
+        self._bucket = Bucket(limits.messages_per_second, limits.messages_burst, now)
+        self._strikes: deque[float] = deque(maxlen=max(1, limits.errors))
+
+    def drain(self, after_ms: int) -> None:
+        """Tell the client, if it understands, that the server is about to stop."""
+        if self._drains:
+            self.outbox.send(encode(Drain(after_ms=after_ms)))
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Text messages of the right size and at the right pace; the others are answered."""
+        async for message in self._ws:
+            if message.type is WSMsgType.TEXT:
+                error = self._objection(message.data)
+                if error is None:
+                    yield message.data
+                else:
+                    self.refuse(ProtocolError(error), strike=True)
+            elif message.type is WSMsgType.BINARY:
+                self.refuse(ProtocolError(ErrorCode.BINARY))
+
+    def _objection(self, payload: bytes) -> ErrorCode | None:
+        if not self._limits.on:
+            return None
+        if not self._bucket.take(_now()):
+            return ErrorCode.TOO_FAST
+        return ErrorCode.MESSAGE_TOO_LONG if len(payload) > self._limits.message else None
+
+    def refuse(self, error: ProtocolError, strike: bool = False) -> None:
+        """Answer with an error; a client that makes too many of them is disconnected."""
+        self.outbox.send(self._explain(error))
+        if not self._limits.on or not (strike or error.code in MALFORMED):
+            return
+        now = _now()
+        self._strikes.append(now)
+        full = len(self._strikes) == self._strikes.maxlen
+        if full and now - self._strikes[0] <= self._limits.errors_window:
+            words = "Too many messages could not be read."
+            self.outbox.close(CloseCode.TOO_MANY_ERRORS, words)
+
+    async def run(self, handle: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give every message to `handle` until the socket closes.
+
+        A `ProtocolError` is answered; any other exception is a fault of ours: it is logged
+        with its traceback, answered as `INTERNAL`, and the connection goes on.
+        """
+        async for payload in self.messages():
+            try:
+                await handle(payload)
+            except ProtocolError as error:
+                self.refuse(error)
+            except Exception:
+                log.exception("A message from %s could not be handled", self.address)
+                self.refuse(ProtocolError(ErrorCode.INTERNAL))
+
+
+Serve = Callable[[Connection], Awaitable[None]]
+
+
+async def accept(
+    request: web.Request, serve: Serve, explain: Explain, drains: bool
+) -> web.StreamResponse:
+    """Accept a WebSocket and let `serve` have it until it ends.
+
+    Refused: pages of other origins (403); more sockets than one address may have (close code
+    4429, because a page cannot read the status of a handshake).
+    """
+    config = request.app[CONFIG]
+    if not origin_allowed(request, config):
+        raise web.HTTPForbidden(text="This page may not use the exchange.")
+    ws = web.WebSocketResponse(
+        heartbeat=config.ping,
+        compress=False,
+        max_msg_size=READ_AT_MOST * config.limits.message,
+        decode_text=False,
+    )
+    if not ws.can_prepare(request):
+        raise web.HTTPUpgradeRequired(text="This address speaks WebSocket.")
+    await ws.prepare(request)
+    connections = request.app[CONNECTIONS]
+    connection = Connection(request, ws, explain, drains)
+    if not connections.add(connection):
+        await connection.outbox.shut(CloseCode.TOO_MANY, "Too many connections from here.")
+        return ws
+    try:
+        await serve(connection)
+    finally:
+        connections.remove(connection)
+        await connection.outbox.shut(CloseCode.GOING_AWAY, "")
+    return ws
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,237 @@
+"""The switchboard: what somebody may do with calls, and whose telephones ring for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from ringback.server import calls, names
+from ringback.server.callkeeper import CallKeeper
+from ringback.server.calls import Admission, Party, State, What, Who
+from ringback.server.clock import Clock
+from ringback.server.engine.base import Claim, Engine
+from ringback.server.people import clean_name
+from ringback.server.protocol import (
+    Answer,
+    Answered,
+    Call,
+    CallInfo,
+    Description,
+    ErrorCode,
+    Limits,
+    ProtocolError,
+    RelayedCandidate,
+    RelayedDescription,
+    RelayedMedia,
+    Report,
+    Ring,
+)
+from ringback.server.session import Session
+
+
+class Switchboard:
+    """Calls between sessions."""
+
+    def __init__(self, engine: Engine, clock: Clock, keeper: CallKeeper, limits: Limits) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._keeper = keeper
+        self._limits = limits
+
+    # --- placing
+
+    async def place(self, session: Session, message: Call) -> None:
+        """Call somebody. What comes of it is told by `ringing`, `answered` and `ended`."""
+        self.check_description(message.description, "offer")
+        known = await self._engine.call(message.call)
+        if known is not None and known.caller.session == session.id and known.live:
+            return
+        if self._limits.on and not session.calls.take(self._clock.now()):
+            raise ProtocolError(ErrorCode.TOO_FAST)
+        await self._refuse_if_in_call(session, placing=True)
+        target = clean_name(message.to)
+        key = names.fold(target)
+        if key == session.key:
+            raise ProtocolError(ErrorCode.BAD_TARGET)
+        claim = await self._engine.claim_of(key, self._clock.now())
+        caller = Party(
+            user=session.stored.user,
+            name=session.name,
+            key=session.key,
+            session=session.id,
+            bot=session.stored.bot,
+        )
+        callee = Party(user="", name=target, key=key)
+        if claim is not None:
+            callee = Party(user=claim.user, name=claim.name, key=key, bot=claim.bot)
+        call = calls.place(
+            message.call,
+            caller,
+            callee,
+            message.media,
+            message.description,
+            self._keeper.now(),
+            self._keeper.timings,
+        )
+        async with self._engine.hold(caller.key, callee.key):
+            await self._put_through(call, claim)
+
+    async def _put_through(self, call: calls.Call, claim: Claim | None) -> None:
+        if claim is None:
+            await self._keeper.refuse(call, What.UNAVAILABLE)
+            return
+        live = await self._engine.live_calls(call.caller.key)
+        if not call.callee.bot:
+            live = live + await self._engine.live_calls(call.callee.key)
+        admission, other = calls.admit(call, live, claim.call_waiting)
+        match admission:
+            case Admission.BUSY:
+                await self._keeper.refuse(call, What.BUSY)
+            case Admission.GLARE_LOST if other is not None:
+                await self._keeper.refuse(call, What.GLARE, winner=other.id)
+            case Admission.GLARE_WON if other is not None:
+                await self._ring(call)
+                await self._keeper.change(other.id, What.GLARE, Who.EXCHANGE, winner=call.id)
+            case _:
+                await self._ring(replace(call, waiting=admission is Admission.WAITING))
+
+    async def _ring(self, call: calls.Call) -> None:
+        await self._keeper.create(call)
+        there = False
+        for stored in await self._engine.sessions(call.callee.key):
+            await self._push_ring(call, stored.id)
+            there = there or stored.expires is None
+        if there:
+            await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
+
+    async def _push_ring(self, call: calls.Call, session: str) -> None:
+        if call.offer is None:
+            return
+        ring = Ring(
+            call=call.id,
+            from_=call.caller.name,
+            media=call.media,
+            description=call.offer,
+            bot=call.caller.bot,
+            waiting=call.waiting,
+        )
+        await self._engine.push(session, ring)
+        for candidate in call.candidates:
+            await self._engine.push(session, RelayedCandidate(call=call.id, candidate=candidate))
+
+    async def arrived(self, session: Session, resumed: bool) -> None:
+        """A session of somebody came or came back: let it ring if they are being called."""
+        for call in await self._engine.live_calls(session.key):
+            if call.callee.key != session.key or call.answered is not None:
+                continue
+            if not resumed:
+                await self._push_ring(call, session.id)
+            if call.state is State.CALLING:
+                await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
+
+    # --- what parties do
+
+    async def answer(self, session: Session, message: Answer) -> None:
+        """Answer a ringing call; the first session to do so has it."""
+        self.check_description(message.description, "answer")
+        await self._refuse_if_in_call(session, placing=False)
+        after = await self._keeper.change(message.call, What.ANSWER, session)
+        answered = Answered(call=after.id, description=message.description)
+        await self._keeper.push(after.caller.session, answered)
+        await self._keeper.elsewhere(after, session.id, "answered")
+
+    async def relay(self, session: Session, message: RelayedDescription | RelayedMedia) -> None:
+        """Carry a message of an answered call to the other side."""
+        call, who = await self._keeper.find(session, message.call)
+        if call.answered is None:
+            raise ProtocolError(ErrorCode.WRONG_STATE)
+        if isinstance(message, RelayedDescription):
+            self.check_description(message.description)
+        await self._keeper.push(call.other(who).session, message)
+
+    async def candidate(self, session: Session, message: RelayedCandidate) -> None:
+        """Carry a candidate; before the answer it goes to everything that rings."""
+        size = len(message.candidate.candidate) if message.candidate else 0
+        if self._limits.on and size > self._limits.candidate:
+            raise ProtocolError(ErrorCode.BAD_CANDIDATE)
+
+        def keep(call: calls.Call, who: Who) -> calls.Call:
+            if call.answered is not None:
+                return call
+            if who is Who.CALLEE:
+                raise ProtocolError(ErrorCode.WRONG_STATE)
+            if self._limits.on and len(call.candidates) >= self._limits.candidates:
+                raise ProtocolError(ErrorCode.TOO_MANY_CANDIDATES)
+            more = (*call.candidates, message.candidate)
+            return replace(call, candidates=more, version=call.version + 1)
+
+        call = await self._keeper.edit(session, message.call, keep)
+        if call.answered is None:
+            await self._keeper.push_callee(call, message)
+        else:
+            who = calls.role(call, session.key, session.id)
+            await self._keeper.push(call.other(who).session, message)
+
+    async def report(self, session: Session, message: Report) -> None:
+        """Note what a side measured."""
+        quality = calls.Quality(
+            first_media_ms=message.first_media_ms,
+            pair=message.pair,
+            restarts=message.restarts,
+            loss=message.loss,
+            round_trip_ms=message.round_trip_ms,
+        )
+
+        def note(call: calls.Call, who: Who) -> calls.Call:
+            party = replace(call.party(who), quality=quality)
+            if who is Who.CALLER:
+                return replace(call, version=call.version + 1, caller=party)
+            return replace(call, version=call.version + 1, callee=party)
+
+        await self._keeper.edit(session, message.call, note)
+
+    async def _refuse_if_in_call(self, session: Session, placing: bool) -> None:
+        if session.stored.bot:
+            return
+        for call in await self._engine.live_calls(session.key):
+            mine = session.id in (call.caller.session, call.callee.session)
+            if mine and (placing or call.answered is not None):
+                raise ProtocolError(ErrorCode.IN_CALL)
+
+    def check_description(self, description: Description, kind: str | None = None) -> None:
+        """Raise `BAD_DESCRIPTION` unless it is text of the right size and kind."""
+        words = None
+        if self._limits.on and len(description.sdp.encode(errors="replace")) > self._limits.sdp:
+            words = f"The session description is longer than {self._limits.sdp} bytes."
+        elif any(ord(c) < 32 and c not in "\r\n\t" for c in description.sdp):
+            words = "A session description is plain text."
+        elif kind is not None and description.type != kind:
+            words = f"The session description must be an {kind}."
+        if words is not None:
+            raise ProtocolError(ErrorCode.BAD_DESCRIPTION, words)
+
+    # --- sessions that go
+
+    async def gone(self, session: Session, others: bool) -> None:
+        """A session will not come back; `others`: somebody of its name is still here."""
+        for call in await self._engine.live_calls(session.key):
+            rings = call.answered is None and call.callee.key == session.key
+            if call.caller.session == session.id:
+                await self._keeper.happen(call.id, What.GONE, Who.CALLER)
+            elif call.callee.session == session.id or (rings and not others):
+                await self._keeper.happen(call.id, What.GONE, Who.CALLEE)
+
+    async def of_session(self, session: Session) -> list[CallInfo]:
+        """The live calls a session takes part in or could answer."""
+        return list(_infos(await self._engine.live_calls(session.key), session))
+
+
+def _infos(live: Iterable[calls.Call], session: Session) -> Iterable[CallInfo]:
+    for call in live:
+        try:
+            who = calls.role(call, session.key, session.id)
+        except calls.Refused:
+            continue
+        outgoing = who is Who.CALLER
+        yield CallInfo(call.id, call.other(who).name, call.state.value, outgoing)

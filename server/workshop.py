@@ -1,0 +1,290 @@
+"""The workshop's two plain sockets, spoken over the same exchange.
+
+They are what a twenty-line script uses. A client here knows nothing of resuming, ringing or
+ends of calls; what it cannot understand it is told in a form it ignores. All rules hold.
+Its socket is its session: when it closes, its calls are hung up.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct, field
+
+from ringback.server import connection, names
+from ringback.server import protocol as p
+from ringback.server.connection import Connection
+from ringback.server.engine.base import EngineError
+from ringback.server.exchange import Exchange
+from ringback.server.identity import user_of
+from ringback.server.keys import EXCHANGE
+from ringback.server.protocol import CloseCode, ErrorCode, ProtocolError
+from ringback.server.session import Session
+
+log = logging.getLogger(__name__)
+
+
+class _Message(Struct, frozen=True, forbid_unknown_fields=True):
+    message: p.Text
+
+
+class _Login(Struct, frozen=True, forbid_unknown_fields=True):
+    name: p.Word
+
+
+class _Call(Struct, frozen=True, forbid_unknown_fields=True):
+    name: p.Word
+    description: p.Description = field(name="rtcMessage")
+
+
+class _AnswerCall(Struct, frozen=True, forbid_unknown_fields=True):
+    caller: p.Word
+    description: p.Description = field(name="rtcMessage")
+
+
+class _IceMessage(Struct, frozen=True, forbid_unknown_fields=True):
+    label: p.Count | None
+    id: p.Word | None
+    candidate: str
+
+
+class _IceCandidate(Struct, frozen=True, forbid_unknown_fields=True):
+    user: p.Word
+    ice: _IceMessage = field(name="rtcMessage")
+
+
+class _Envelope(Struct, frozen=True, forbid_unknown_fields=True):
+    type: str
+    data: msgspec.Raw
+
+
+_DATA: dict[str, type[Struct]] = {
+    "login": _Login,
+    "call": _Call,
+    "answer_call": _AnswerCall,
+    "ICEcandidate": _IceCandidate,
+}
+
+
+def setup(app: web.Application) -> None:
+    """Add the two sockets to an application that holds `keys.CONFIG` and `keys.EXCHANGE`."""
+    connection.setup(app)
+    app.router.add_get("/ws/room/{room}/{username}/", _room)
+    app.router.add_get("/ws/call/", _call)
+
+
+async def _room(request: web.Request) -> web.StreamResponse:
+    guest, exchange = await user_of(request), request.app[EXCHANGE]
+    room, name = request.match_info["room"], request.match_info["username"]
+
+    async def serve(accepted: Connection) -> None:
+        await _Room(exchange, accepted, guest).run(room, name)
+
+    return await connection.accept(request, serve, _explain, drains=False)
+
+
+async def _call(request: web.Request) -> web.StreamResponse:
+    guest, exchange = await user_of(request), request.app[EXCHANGE]
+
+    async def serve(accepted: Connection) -> None:
+        await _Phone(exchange, accepted, guest).run()
+
+    return await connection.accept(request, serve, _explain, drains=False)
+
+
+def _say(type_: str, **data: object) -> bytes:
+    return msgspec.json.encode({"type": type_, "data": data})
+
+
+def _explain(error: ProtocolError) -> bytes:
+    return _say("error", code=error.code, message=str(error))
+
+
+def _read(payload: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error)) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ProtocolError(ErrorCode.BAD_JSON) from error
+
+
+class _Shell:
+    """The line of the exchange to a plain client; subclasses translate."""
+
+    def __init__(self, exchange: Exchange, connection: Connection, guest: str | None) -> None:
+        self.exchange = exchange
+        self.connection = connection
+        self.guest = guest
+        self.session: Session | None = None
+
+    def send(self, payload: bytes) -> None:
+        """Translate what the exchange says."""
+        for said in self.translate(p.decode_server(payload)):
+            self.connection.outbox.send(said)
+
+    def close(self, code: int, words: str) -> None:
+        """Close the socket."""
+        self.connection.outbox.close(code, words)
+
+    def translate(self, message: p.ServerMessage) -> list[bytes]:
+        """What a plain client is told of a message of the wire."""
+        raise NotImplementedError
+
+    async def login(self, name: str) -> None:
+        """Become somebody."""
+        self.session = await self.exchange.hello(self, p.Hello(v=p.VERSION, name=name), self.guest)
+
+    async def ask(self, message: p.ClientMessage) -> None:
+        """Ask something of the exchange as this client."""
+        if self.session is None:
+            raise ProtocolError(ErrorCode.HELLO_FIRST, "Log in first.")
+        await self.exchange.handle(self.session, message)
+
+    async def serve(self, handle: Callable[[bytes], Awaitable[None]]) -> None:
+        """Handle what the client says until it goes."""
+
+        async def stored(payload: bytes) -> None:
+            try:
+                await handle(payload)
+            except EngineError as error:
+                log.warning("The store failed: %s", error)
+                raise ProtocolError(ErrorCode.NOT_STORED) from error
+
+        try:
+            await self.connection.run(stored)
+        finally:
+            if self.session is not None:
+                await self.exchange.bye(self.session, self)
+
+
+class _Room(_Shell):
+    room = ""
+
+    async def run(self, room: str, name: str) -> None:
+        try:
+            await self.login(name)
+            await self.ask(p.Join(room=room))
+        except ProtocolError as error:
+            self.connection.refuse(error)
+            await self.connection.outbox.shut(CloseCode.REFUSED, str(error))
+            if self.session is not None:
+                await self.exchange.bye(self.session, self)
+            return
+        self.room = room
+        await self.serve(self._handle)
+
+    async def _handle(self, payload: bytes) -> None:
+        text = _read(payload, _Message).message
+        await self.ask(p.Chat(room=self.room, text=text, cid=secrets.token_urlsafe(12)))
+
+    def translate(self, message: p.ServerMessage) -> list[bytes]:
+        if not isinstance(message, p.ChatMessage):
+            return []
+        said = {
+            "type": "chat_message",
+            "message": message.text,
+            "user": message.from_,
+            "datetime": datetime.fromtimestamp(message.time / 1000, UTC).isoformat(),
+        }
+        return [msgspec.json.encode(said)]
+
+
+class _Phone(_Shell):
+    def __init__(self, exchange: Exchange, connection: Connection, guest: str | None) -> None:
+        super().__init__(exchange, connection, guest)
+        self._calls: dict[str, str] = {}
+
+    async def run(self) -> None:
+        self.connection.outbox.send(_say("connection", message="Connected"))
+        await self.serve(self._handle)
+
+    async def _handle(self, payload: bytes) -> None:
+        envelope = _read(payload, _Envelope)
+        kind = _DATA.get(envelope.type)
+        if kind is None:
+            raise ProtocolError(ErrorCode.UNKNOWN_TYPE)
+        await self._do(_read(bytes(envelope.data), kind))
+
+    async def _do(self, data: Struct) -> None:
+        match data:
+            case _Login():
+                if self.session is not None:
+                    raise ProtocolError(ErrorCode.HELLO_AGAIN)
+                await self.login(data.name)
+                # A plain page has one picture and one button: it cannot show a second caller.
+                await self.ask(p.Settings(call_waiting=False))
+            case _Call():
+                await self._place(data)
+            case _AnswerCall():
+                call = self._call_with(data.caller)
+                await self.ask(p.Answer(call=call, description=data.description))
+                await self.ask(p.Progress(call=call, state="connected"))
+            case _IceCandidate():
+                ice = data.ice
+                candidate = p.Candidate(ice.candidate, ice.id, ice.label)
+                call = self._call_with(data.user)
+                await self.ask(p.SendCandidate(call=call, candidate=candidate))
+
+    async def _place(self, data: _Call) -> None:
+        call, key = secrets.token_urlsafe(12), names.fold(data.name)
+        before = self._calls.get(key)
+        self._calls[key] = call
+        media, description = _media(data.description), data.description
+        try:
+            await self.ask(p.Call(call=call, to=data.name, media=media, description=description))
+        except ProtocolError:
+            # What was going on with that person before goes on.
+            self._calls.pop(key, None)
+            if before is not None:
+                self._calls[key] = before
+            raise
+
+    def _call_with(self, name: str) -> str:
+        call = self._calls.get(names.fold(name))
+        if call is None:
+            raise ProtocolError(ErrorCode.NO_SUCH_CALL)
+        return call
+
+    def translate(self, message: p.ServerMessage) -> list[bytes]:
+        match message:
+            case p.Ring():
+                self._calls[names.fold(message.from_)] = message.call
+                offer = message.description
+                return [_say("call_received", caller=message.from_, rtcMessage=offer)]
+            case p.Answered():
+                self._report_connected(message.call)
+                return [_say("call_answered", rtcMessage=message.description)]
+            case p.RelayedCandidate() if message.candidate is not None:
+                ice = message.candidate
+                data = {"label": ice.sdp_m_line_index, "id": ice.sdp_mid}
+                return [_say("ICEcandidate", rtcMessage=data | {"candidate": ice.candidate})]
+            case p.Ended() | p.Elsewhere():
+                return self._over(message)
+        return []
+
+    def _over(self, message: p.Ended | p.Elsewhere) -> list[bytes]:
+        for name in [n for n, call in self._calls.items() if call == message.call]:
+            del self._calls[name]
+        words = message.message if isinstance(message, p.Ended) else "Handled elsewhere."
+        return [_say("call_ended", reason=message.reason, message=words)]
+
+    def _report_connected(self, call: str) -> None:
+        # A plain client never says that it is connected; with the answer it has all it needs.
+        async def report() -> None:
+            try:
+                await self.ask(p.Progress(call=call, state="connected"))
+            except ProtocolError as error:
+                log.debug("A plain client's call was over at once: %s", error.code)
+
+        self.exchange.spawn(report())
+
+
+def _media(description: p.Description) -> p.Media:
+    return p.Media(audio="m=audio" in description.sdp, video="m=video" in description.sdp)
