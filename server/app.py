@@ -1,0 +1,54 @@
+"""The whole server put together: the only place that knows all its parts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from aiohttp import web
+
+from . import assets, identity, pages, security, sockets, workshop
+from .config import Config
+from .engine.embedded import EmbeddedEngine
+from .exchange import Exchange
+from .keys import CONFIG, ENGINE, EXCHANGE, SECRET
+
+DATABASE = "ringback.sqlite3"
+
+
+def create_app(config: Config) -> web.Application:
+    """A Ringback as `config` says, ready to be run; it opens its things when it starts.
+
+    Raises `OSError` when the data folder cannot be used and `identity.SecretError` when what
+    lies in it is damaged.
+    """
+    secret = identity.load_secret(config.data)
+    engine = EmbeddedEngine(config.data / DATABASE, config.hold)
+    app = web.Application(client_max_size=pages.FORM_BYTES)
+    app[CONFIG] = config
+    app[SECRET] = secret
+    app[ENGINE] = engine
+    app[EXCHANGE] = Exchange(engine, config, partial(identity.read_token, secret))
+    # Outermost first: a new guest keeps the cookie even where the page turns into an error.
+    identity.setup(app, secret, config.secure)
+    security.setup(app, config)
+    assets.setup(app)
+    pages.setup(app)
+    sockets.setup(app)
+    workshop.setup(app)
+    app.cleanup_ctx.append(_opened)
+    return app
+
+
+async def _opened(app: web.Application) -> AsyncIterator[None]:
+    """The engine and the exchange over it, open for as long as the server runs."""
+    engine, exchange = app[ENGINE], app[EXCHANGE]
+    await engine.open()
+    try:
+        await exchange.open()
+        try:
+            yield
+        finally:
+            await exchange.close()
+    finally:
+        await engine.close()

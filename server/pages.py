@@ -1,0 +1,266 @@
+"""The pages: home, rooms, calls, and what machines ask about.
+
+A page that needs a name asks the exchange whether its guest may use it, and shows the form
+again with the reason beside the field where not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from ringback import __version__
+
+from . import identity, names
+from .assets import data_folder
+from .engine.base import EngineError
+from .keys import ASSETS, ENGINE, EXCHANGE, SECRET
+from .protocol import ErrorCode, ProtocolError
+from .security import form_token, form_token_matches
+
+FORM_BYTES = 16 * 1024
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_CHECK_SECONDS = 2.0
+_NOT_YOURS = (
+    "We could not tell that this form came from you. "
+    "Allow cookies for this site, then send it again."
+)
+
+Errors = dict[str, str]
+
+
+def setup(app: web.Application) -> None:
+    """Add the pages to `app`, which holds its exchange, engine, secret and assets."""
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.FileSystemLoader(data_folder("templates")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"version": __version__, "static": app[ASSETS].url}
+    app.router.add_get("/", home)
+    app.router.add_post("/", join)
+    app.router.add_get("/room/{room}/{username}/", room)
+    app.router.add_get("/call/", call)
+    app.router.add_post("/call/", name_for_calls)
+    app.router.add_get("/room/{room}/", door)
+    for path in ("/room/{room}/{username}", "/room/{room}", "/call"):
+        app.router.add_get(path, with_slash)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/robots.txt", robots)
+    app.router.add_get("/favicon.ico", favicon)
+
+
+# --- home
+
+
+async def home(request: web.Request) -> web.Response:
+    """The home page; `?room=` fills in a room."""
+    return await _home(
+        request, request.query.get("room", ""), await identity.remembered_name(request)
+    )
+
+
+async def join(request: web.Request) -> web.Response:
+    """The form of the home page: on to the room, or the form again with the reason."""
+    form = await _read_form(request)
+    room, username = form.get("room_name", ""), form.get("username", "")
+    if not await _sent_by_guest(request, form):
+        return await _home(request, room, username, {"form": _NOT_YOURS}, 403)
+    clean_room, room_error = _check_room(room)
+    name, name_error, status = await _check_name(request, username)
+    found = {"room_name": room_error, "username": name_error}
+    if errors := {field: error for field, error in found.items() if error}:
+        return await _home(request, room, username, errors, 400 if room_error else status)
+    await identity.remember_name(request, name)
+    return _see(room_path(clean_room, name), {"unlisted": "1"} if form.get("unlisted") else {})
+
+
+async def _home(
+    request: web.Request, room: str, username: str, errors: Errors | None = None, status: int = 200
+) -> web.Response:
+    context = {
+        "csrf": await _token(request),
+        "room_name": room,
+        "username": username,
+        "errors": errors or {},
+        "rooms": await request.config_dict[EXCHANGE].listed_rooms(),
+    }
+    return _page("home.html", request, context, status)
+
+
+# --- rooms
+
+
+def room_path(room: str, username: str) -> str:
+    """Where somebody finds a room, in the canonical form."""
+    return f"/room/{quote(room, safe='')}/{quote(username, safe='')}/"
+
+
+async def room(request: web.Request) -> web.Response:
+    """A room for somebody; under a name that cannot be, the home page says why."""
+    asked, username = request.match_info["room"], request.match_info["username"]
+    clean_room, room_error = _check_room(asked)
+    name, name_error, status = await _check_name(request, username)
+    found = {"room_name": room_error, "username": name_error}
+    if errors := {field: error for field, error in found.items() if error}:
+        return await _home(request, asked, username, errors, 400 if room_error else status)
+    if (clean_room, name) != (asked, username):
+        return _see(room_path(clean_room, name), request.query)
+    await identity.guest(request)
+    await identity.remember_name(request, name)
+    return _page("room.html", request, {"room": clean_room, "username": name})
+
+
+async def door(request: web.Request) -> web.Response:
+    """A room without a name: ask for it at home. Made to be sent to others."""
+    return _see("/", {"room": request.match_info["room"]})
+
+
+# --- calls
+
+
+async def call(request: web.Request) -> web.Response:
+    """The call page; the form alone for somebody whose name is not known or not free."""
+    username = await identity.remembered_name(request)
+    if not username:
+        return await _call(request, "", {})
+    name, error, status = await _check_name(request, username)
+    if error:
+        return await _call(request, username, {"username": error}, status)
+    return await _call(request, name, {})
+
+
+async def name_for_calls(request: web.Request) -> web.Response:
+    """The form of the call page: under which name somebody calls and is called."""
+    form = await _read_form(request)
+    username = form.get("username", "")
+    if not await _sent_by_guest(request, form):
+        return await _call(request, username, {"form": _NOT_YOURS}, 403)
+    name, error, status = await _check_name(request, username)
+    if error:
+        return await _call(request, username, {"username": error}, status)
+    await identity.remember_name(request, name)
+    to = form.get("to") or request.query.get("to", "")
+    return _see("/call/", {"to": to} if to else {})
+
+
+async def _call(
+    request: web.Request, username: str, errors: Errors, status: int = 200
+) -> web.Response:
+    context = {
+        "csrf": await _token(request),
+        "username": username,
+        "errors": errors,
+        "to": request.query.get("to", ""),
+    }
+    return _page("call.html", request, context, status)
+
+
+# --- what machines ask about
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Whether messages can be taken now: 200, or 503 with what is wrong."""
+    trouble = await _trouble(request)
+    health = {
+        "status": "failing" if trouble else "ok",
+        "version": __version__,
+        "engine": trouble or "ok",
+    }
+    headers = {"Cache-Control": "no-store"}
+    return web.json_response(health, status=503 if trouble else 200, headers=headers)
+
+
+async def _trouble(request: web.Request) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await request.config_dict[ENGINE].check()
+    except EngineError as error:
+        return str(error) or "The engine cannot store messages."
+    except TimeoutError:
+        return f"The engine did not answer within {_CHECK_SECONDS:g} seconds."
+    return ""
+
+
+async def robots(request: web.Request) -> web.Response:
+    """Rooms and calls are nothing to index (RFC 9309)."""
+    return web.Response(text="User-agent: *\nDisallow: /room/\nDisallow: /call/\n")
+
+
+async def favicon(request: web.Request) -> web.Response:
+    """Where browsers that read no `<link rel="icon">` find the icon."""
+    raise web.HTTPFound(request.config_dict[ASSETS].url("img/icon.svg"))
+
+
+async def with_slash(request: web.Request) -> web.Response:
+    """An address that lacks its last slash."""
+    return _see(f"{request.rel_url.raw_path}/", request.query)
+
+
+# --- shared by the pages
+
+
+def _page(
+    template: str, request: web.Request, context: Mapping[str, object], status: int = 200
+) -> web.Response:
+    response = aiohttp_jinja2.render_template(template, request, context, status=status)
+    # It holds what is this guest's alone and what may be different in a moment.
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _see(path: str, query: Mapping[str, str]) -> web.Response:
+    """Another page of ours (RFC 9110, 303)."""
+    location = f"{path}?{urlencode(query)}" if query else path
+    return web.Response(status=303, headers={"Location": location})
+
+
+async def _token(request: web.Request) -> str:
+    return form_token(request.config_dict[SECRET], await identity.guest(request))
+
+
+async def _sent_by_guest(request: web.Request, form: Mapping[str, str]) -> bool:
+    user = await identity.guest(request)
+    return form_token_matches(request.config_dict[SECRET], user, form.get("csrf", ""))
+
+
+async def _read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, the first of each name.
+
+    Raises 415 for another content type, 400 for what cannot be decoded, 413 for too much.
+    """
+    if request.content_type != _FORM_TYPE:
+        raise web.HTTPUnsupportedMediaType
+    try:
+        fields = await request.post()
+    except (ValueError, LookupError, ConnectionError) as error:
+        # Not in the encoding it claims to be in, or the sender is gone.
+        raise web.HTTPBadRequest from error
+    texts: dict[str, str] = {}
+    for name, value in fields.items():
+        if isinstance(value, str):
+            texts.setdefault(name, value)
+    return texts
+
+
+def _check_room(text: str) -> tuple[str, str]:
+    """The room somebody means and nothing, or nothing and why it cannot be one."""
+    try:
+        return names.clean_room(text), ""
+    except names.BadName as error:
+        return "", str(error)
+
+
+async def _check_name(request: web.Request, text: str) -> tuple[str, str, int]:
+    """The name a guest may use, why not, and the status that says so."""
+    user = await identity.guest(request)
+    try:
+        return await request.config_dict[EXCHANGE].check_name(text, user), "", 200
+    except ProtocolError as error:
+        return "", str(error), 400 if error.code is ErrorCode.BAD_NAME else 409
