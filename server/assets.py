@@ -108,10 +108,19 @@ async def serve(request: web.Request) -> web.StreamResponse:
         response.headers["Content-Type"] = _TYPES[file.suffix]
     if file.suffix in _COMPRESSED:
         response.headers["Vary"] = "Accept-Encoding"
-        # A part of a file is a part of what is stored, not of what is compressed.
-        if "Range" not in request.headers:
+        if _whole(request):
             response.enable_compression()
     return response
+
+
+def _whole(request: web.Request) -> bool:
+    """Whether the answer is surely a whole file.
+
+    A part of one is a part of what is stored, not of what is compressed; and aiohttp ends a
+    compressed answer that has no body (304, HEAD) with bytes the client takes for the next.
+    """
+    conditional = any(name.lower().startswith(("if-", "range")) for name in request.headers)
+    return request.method == "GET" and not conditional
 
 
 def setup(app: web.Application, folder: Path | None = None) -> None:
