@@ -183,7 +183,7 @@ def context(pair: tuple[Path, Path] | None) -> ssl.SSLContext | None:
     cert, key = pair
     for path in pair:
         if not path.is_file():
-            raise TlsError(f"there is no file {path}.")
+            raise TlsError(f"There is no file {path} for TLS.")
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_alpn_protocols(["http/1.1"])
@@ -191,7 +191,7 @@ def context(pair: tuple[Path, Path] | None) -> ssl.SSLContext | None:
         # Without a password given here, OpenSSL would stop and ask for one.
         made.load_cert_chain(cert, key, password=_no_password)
     except _Locked:
-        raise TlsError(f"the key in {key} is locked with a password.") from None
+        raise TlsError(f"The key in {key} is locked with a password.") from None
     except ssl.SSLError as error:
         reason = (error.reason or "not readable").lower().replace("_", " ")
         raise TlsError(f"{cert} and {key} cannot be used together: {reason}.") from error

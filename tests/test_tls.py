@@ -225,8 +225,8 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         ((garbage, key), "cannot be used together"),
         ((cert, garbage), "cannot be used together"),
         ((cert, locked), "is locked with a password"),
-        ((missing, key), f"there is no file {missing}"),
-        ((cert, tmp_path), f"there is no file {tmp_path}"),
+        ((missing, key), f"There is no file {missing}"),
+        ((cert, tmp_path), f"There is no file {tmp_path}"),
     ):
         with pytest.raises(tls.TlsError, match=words) as caught:
             tls.context(pair)

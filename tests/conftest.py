@@ -1,0 +1,64 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ringback.server.config import Config
+
+if TYPE_CHECKING:
+    from tests.running import Server
+
+MakeConfig = Callable[..., Config]
+Serve = Callable[..., Awaitable["Server"]]
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> MakeConfig:
+    """Makes a configuration for tests: a free port, a new folder, no bots, a short drain."""
+
+    def make(**changes: Any) -> Config:
+        values: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "data": tmp_path / "data",
+            "bots": False,
+            "drain": 0.05,
+        }
+        return Config(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+async def serve(make_config: MakeConfig) -> AsyncIterator[Serve]:
+    """Starts a Ringback with the changes given; all are stopped when the test ends.
+
+    To start one again where it was: `await serve(port=old.port, data=old.data)`.
+    """
+    # Here and not above: tests of the parts need none of the whole server.
+    from tests.running import Server
+
+    started: list[Server] = []
+
+    async def start(**changes: Any) -> Server:
+        config = make_config(**changes)
+        config.data.mkdir(parents=True, exist_ok=True)
+        server = Server(config)
+        started.append(server)
+        await server.start()
+        return server
+
+    yield start
+    for server in reversed(started):
+        await server.stop()
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Server:
+    """A Ringback that runs for this test."""
+    return await serve()
