@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from ringback.server.protocol import Part
+
 MAX_SDP = 48 * 1024
 MAX_LINES = 2000
 MAX_LINE = 2048
@@ -33,7 +35,7 @@ _MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
 class BadOffer(ValueError):
     """An offer or a candidate that cannot be taken; says which `part` of the call failed."""
 
-    def __init__(self, sentence: str, part: str = "signalling") -> None:
+    def __init__(self, sentence: str, part: Part = "signalling") -> None:
         super().__init__(sentence)
         self.part = part
 

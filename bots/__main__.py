@@ -1,0 +1,121 @@
+"""The process of the built-in bots: `python -m ringback.bots --server ws://host:port`.
+
+Tokens come in the environment as `RINGBACK_BOT_TOKENS`, JSON from name to token. One line
+`ready NAME` on standard output for each bot that is on the line. Ends with 0 on SIGTERM,
+SIGINT or the end of standard input (so it dies with its parent), 2 on bad arguments, 3 when
+a token is refused, 1 when a session ends otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ringback.server.protocol import ErrorCode, ProtocolError
+
+from . import echo
+from .client import Client
+
+TOKENS = "RINGBACK_BOT_TOKENS"
+TOKEN_REFUSED = 3
+ABOUTS = {echo.NAME: echo.ABOUT}
+
+logger = logging.getLogger("ringback.bots")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the bots until told to stop; the exit code."""
+    parser = argparse.ArgumentParser(prog="ringback.bots", description=__doc__)
+    parser.add_argument("--server", required=True, metavar="URL", help="ws:// or wss:// address")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust for wss")
+    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
+    try:
+        tokens = msgspec.json.decode(os.environ.pop(TOKENS, "{}"), type=dict[str, str])
+    except msgspec.DecodeError:
+        parser.error(f"{TOKENS} is not an object from names to tokens")
+    if not tokens or not tokens.keys() <= ABOUTS.keys():
+        parser.error(f"{TOKENS} must hold a token for one or more of: {', '.join(ABOUTS)}")
+    url = options.server.rstrip("/")
+    url = url if url.endswith("/ws") else url + "/ws"
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(run(url, tokens, options.ca))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def run(url: str, tokens: dict[str, str], ca: Path | None) -> int:
+    """Keep all bots on the line until asked to stop or one cannot be; the exit code."""
+    stop = asyncio.Event()
+    _stop_when_told(stop)
+    bots: list[Coroutine[Any, Any, None]] = [
+        run_bot(url, name, token, ca) for name, token in tokens.items()
+    ]
+    tasks = [asyncio.create_task(bot) for bot in bots]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (*tasks, stopped):
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    return max(map(_exit_code, results))
+
+
+def _exit_code(result: BaseException | None) -> int:
+    match result:
+        case None | asyncio.CancelledError():
+            return 0
+        case ProtocolError(code=ErrorCode.BAD_TOKEN):
+            logger.warning("The token was refused.")
+            return TOKEN_REFUSED
+    logger.warning("A bot ended: %s", result)
+    return 1
+
+
+async def run_bot(url: str, name: str, token: str, ca: Path | None) -> None:
+    """One bot's session, from hello to its end. Raises what ended it."""
+    async with Client(url, token=token, name=name, about=ABOUTS[name], ca=ca) as client:
+        sys.stdout.write(f"ready {client.name}\n")
+        sys.stdout.flush()
+        await echo.EchoBot(client).run()
+
+
+def _stop_when_told(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    mode = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
+
+    def read() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            stop.set()
+
+    loop.add_reader(0, read)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
