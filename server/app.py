@@ -43,12 +43,11 @@ def create_app(config: Config) -> web.Application:
 async def _opened(app: web.Application) -> AsyncIterator[None]:
     """The engine and the exchange over it, open for as long as the server runs."""
     engine, exchange = app[ENGINE], app[EXCHANGE]
-    await engine.open()
     try:
+        await engine.open()
         await exchange.open()
-        try:
-            yield
-        finally:
-            await exchange.close()
+        yield
     finally:
+        # Both may be closed without having been opened.
+        await exchange.close()
         await engine.close()

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from msgspec import Struct
 
 from ringback import __version__
 
@@ -32,6 +33,29 @@ _NOT_YOURS = (
 )
 
 Errors = dict[str, str]
+"""What is wrong with a form: a sentence for each field (`form`: with all of it)."""
+
+
+class _Entered(Struct, frozen=True):
+    """What somebody wrote on the way into a room."""
+
+    room: str
+    username: str
+    unlisted: bool = False
+
+
+class _Checked(Struct, frozen=True):
+    """What that means; with `errors` there is nothing but them and their status."""
+
+    room: str
+    username: str
+    errors: Errors
+    status: int
+
+    @property
+    def path(self) -> str:
+        """Where the room is."""
+        return room_path(self.room, self.username)
 
 
 def setup(app: web.Application) -> None:
@@ -61,34 +85,34 @@ def setup(app: web.Application) -> None:
 
 async def home(request: web.Request) -> web.Response:
     """The home page; `?room=` fills in a room."""
-    return await _home(
-        request, request.query.get("room", ""), await identity.remembered_name(request)
-    )
+    entered = _Entered(request.query.get("room", ""), await identity.remembered_name(request))
+    return await _home(request, entered, {})
 
 
 async def join(request: web.Request) -> web.Response:
     """The form of the home page: on to the room, or the form again with the reason."""
     form = await _read_form(request)
-    room, username = form.get("room_name", ""), form.get("username", "")
+    entered = _Entered(
+        form.get("room_name", ""), form.get("username", ""), bool(form.get("unlisted"))
+    )
     if not await _sent_by_guest(request, form):
-        return await _home(request, room, username, {"form": _NOT_YOURS}, 403)
-    clean_room, room_error = _check_room(room)
-    name, name_error, status = await _check_name(request, username)
-    found = {"room_name": room_error, "username": name_error}
-    if errors := {field: error for field, error in found.items() if error}:
-        return await _home(request, room, username, errors, 400 if room_error else status)
-    await identity.remember_name(request, name)
-    return _see(room_path(clean_room, name), {"unlisted": "1"} if form.get("unlisted") else {})
+        return await _home(request, entered, {"form": _NOT_YOURS}, 403)
+    checked = await _check(request, entered)
+    if checked.errors:
+        return await _home(request, entered, checked.errors, checked.status)
+    await identity.remember_name(request, checked.username)
+    return _see(checked.path, {"unlisted": "1"} if entered.unlisted else {})
 
 
 async def _home(
-    request: web.Request, room: str, username: str, errors: Errors | None = None, status: int = 200
+    request: web.Request, entered: _Entered, errors: Errors, status: int = 200
 ) -> web.Response:
     context = {
         "csrf": await _token(request),
-        "room_name": room,
-        "username": username,
-        "errors": errors or {},
+        "room_name": entered.room,
+        "username": entered.username,
+        "unlisted": entered.unlisted,
+        "errors": errors,
         "rooms": await request.config_dict[EXCHANGE].listed_rooms(),
     }
     return _page("home.html", request, context, status)
@@ -98,23 +122,23 @@ async def _home(
 
 
 def room_path(room: str, username: str) -> str:
-    """Where somebody finds a room, in the canonical form."""
+    """Where somebody finds a room; both in the form in which `names` gives them."""
     return f"/room/{quote(room, safe='')}/{quote(username, safe='')}/"
 
 
 async def room(request: web.Request) -> web.Response:
     """A room for somebody; under a name that cannot be, the home page says why."""
-    asked, username = request.match_info["room"], request.match_info["username"]
-    clean_room, room_error = _check_room(asked)
-    name, name_error, status = await _check_name(request, username)
-    found = {"room_name": room_error, "username": name_error}
-    if errors := {field: error for field, error in found.items() if error}:
-        return await _home(request, asked, username, errors, 400 if room_error else status)
-    if (clean_room, name) != (asked, username):
-        return _see(room_path(clean_room, name), request.query)
-    await identity.guest(request)
-    await identity.remember_name(request, name)
-    return _page("room.html", request, {"room": clean_room, "username": name})
+    entered = _Entered(
+        request.match_info["room"], request.match_info["username"], "unlisted" in request.query
+    )
+    checked = await _check(request, entered)
+    if checked.errors:
+        return await _home(request, entered, checked.errors, checked.status)
+    if (checked.room, checked.username) != (entered.room, entered.username):
+        return _see(checked.path, request.query)
+    await identity.remember_name(request, checked.username)
+    context = {"room": checked.room, "username": checked.username}
+    return _page("room.html", request, context)
 
 
 async def door(request: web.Request) -> web.Response:
@@ -127,38 +151,32 @@ async def door(request: web.Request) -> web.Response:
 
 async def call(request: web.Request) -> web.Response:
     """The call page; the form alone for somebody whose name is not known or not free."""
-    username = await identity.remembered_name(request)
+    username, to = await identity.remembered_name(request), request.query.get("to", "")
     if not username:
-        return await _call(request, "", {})
+        return await _call(request, "", to, {})
     name, error, status = await _check_name(request, username)
     if error:
-        return await _call(request, username, {"username": error}, status)
-    return await _call(request, name, {})
+        return await _call(request, username, to, {"username": error}, status)
+    return await _call(request, name, to, {})
 
 
 async def name_for_calls(request: web.Request) -> web.Response:
     """The form of the call page: under which name somebody calls and is called."""
     form = await _read_form(request)
-    username = form.get("username", "")
+    username, to = form.get("username", ""), form.get("to") or request.query.get("to", "")
     if not await _sent_by_guest(request, form):
-        return await _call(request, username, {"form": _NOT_YOURS}, 403)
+        return await _call(request, username, to, {"form": _NOT_YOURS}, 403)
     name, error, status = await _check_name(request, username)
     if error:
-        return await _call(request, username, {"username": error}, status)
+        return await _call(request, username, to, {"username": error}, status)
     await identity.remember_name(request, name)
-    to = form.get("to") or request.query.get("to", "")
     return _see("/call/", {"to": to} if to else {})
 
 
 async def _call(
-    request: web.Request, username: str, errors: Errors, status: int = 200
+    request: web.Request, username: str, to: str, errors: Errors, status: int = 200
 ) -> web.Response:
-    context = {
-        "csrf": await _token(request),
-        "username": username,
-        "errors": errors,
-        "to": request.query.get("to", ""),
-    }
+    context = {"csrf": await _token(request), "username": username, "errors": errors, "to": to}
     return _page("call.html", request, context, status)
 
 
@@ -249,12 +267,17 @@ async def _read_form(request: web.Request) -> dict[str, str]:
     return texts
 
 
-def _check_room(text: str) -> tuple[str, str]:
-    """The room somebody means and nothing, or nothing and why it cannot be one."""
+async def _check(request: web.Request, entered: _Entered) -> _Checked:
+    errors: Errors = {}
+    name, reason, status = await _check_name(request, entered.username)
+    if reason:
+        errors["username"] = reason
+    room = ""
     try:
-        return names.clean_room(text), ""
+        room = names.clean_room(entered.room)
     except names.BadName as error:
-        return "", str(error)
+        errors["room_name"], status = str(error), 400
+    return _Checked(room, name, errors, status)
 
 
 async def _check_name(request: web.Request, text: str) -> tuple[str, str, int]:
