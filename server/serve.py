@@ -112,13 +112,17 @@ def own_folder(folder: Path) -> Iterator[None]:
 
 
 def stop_signal() -> asyncio.Event:
-    """An event that the first SIGINT or SIGTERM sets; the next one ends the process."""
+    """An event that the first SIGINT or SIGTERM sets; the next one ends the process at once.
+
+    Ending at once is safe: what is stored is stored whole, and the bots end with us.
+    """
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
         stopped.set()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
