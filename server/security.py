@@ -154,7 +154,7 @@ def _cross_site(request: web.Request, config: Config) -> bool:
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Shows whatever goes wrong as a page in the same dress; logs what is our fault."""
-    if "Upgrade" in request.headers:
+    if request.headers.get("Upgrade", "").lower() == "websocket":
         return await handler(request)
     try:
         return await handler(request)
