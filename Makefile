@@ -5,14 +5,12 @@ VENV ?= .venv
 ARGS ?=
 # Test processes side by side; two pay even on a machine with two cores, as tests mostly wait.
 JOBS ?= 2
-BENCH = $(wildcard bench)
-
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench clean
+.PHONY: help run test lint format docs bench clean
 
 help: ## Say what each verb does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -26,12 +24,15 @@ test: $(VENV)/.test browser ## Run every test, those in a browser too
 lint: $(VENV)/.lint node_modules/.lint ## Check style, types and browser code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy ringback tests $(BENCH)
+	$(BIN)/mypy ringback tests $(wildcard docs/*.py) $(wildcard bench/*.py)
 	node_modules/.bin/tsc --project tsconfig.json
 
 format: $(VENV)/.lint ## Put the Python code into its one format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(VENV)/.run ## Draw the tables of the documents anew from the code
+	$(BIN)/python -m docs.draw
 
 bench: $(VENV)/.test ## Measure what a message and a call cost
 	$(BIN)/python -m bench $(ARGS)
