@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from . import assets, identity, pages, security, sockets, workshop
+from . import assets, forms, health, identity, pages, security, sockets, workshop
 from .config import Config
 from .engine.embedded import EmbeddedEngine
 from .exchange import Exchange
@@ -24,7 +24,7 @@ def create_app(config: Config) -> web.Application:
     """
     secret = identity.load_secret(config.data)
     engine = EmbeddedEngine(config.data / DATABASE, config.hold)
-    app = web.Application(client_max_size=pages.FORM_BYTES)
+    app = web.Application(client_max_size=forms.MAX_BYTES)
     app[CONFIG] = config
     app[SECRET] = secret
     app[ENGINE] = engine
@@ -34,6 +34,7 @@ def create_app(config: Config) -> web.Application:
     security.setup(app, config)
     assets.setup(app)
     pages.setup(app)
+    health.setup(app)
     sockets.setup(app)
     workshop.setup(app)
     app.cleanup_ctx.append(_opened)

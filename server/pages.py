@@ -1,4 +1,4 @@
-"""The pages: home, rooms, calls, and what machines ask about.
+"""The pages: home, rooms, calls.
 
 A page that needs a name asks the exchange whether its guest may use it, and shows the form
 again with the reason beside the field where not.
@@ -6,7 +6,6 @@ again with the reason beside the field where not.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
@@ -17,16 +16,11 @@ from msgspec import Struct
 
 from ringback import __version__
 
-from . import identity, names
+from . import forms, identity, names
 from .assets import data_folder
-from .engine.base import EngineError
-from .keys import ASSETS, ENGINE, EXCHANGE, SECRET
+from .keys import ASSETS, EXCHANGE
 from .protocol import ErrorCode, ProtocolError
-from .security import form_token, form_token_matches
 
-FORM_BYTES = 16 * 1024
-_FORM_TYPE = "application/x-www-form-urlencoded"
-_CHECK_SECONDS = 2.0
 _NOT_YOURS = (
     "We could not tell that this form came from you. "
     "Allow cookies for this site, then send it again."
@@ -75,7 +69,6 @@ def setup(app: web.Application) -> None:
     app.router.add_get("/room/{room}/", door)
     for path in ("/room/{room}/{username}", "/room/{room}", "/call"):
         app.router.add_get(path, with_slash)
-    app.router.add_get("/healthz", healthz)
     app.router.add_get("/robots.txt", robots)
     app.router.add_get("/favicon.ico", favicon)
 
@@ -91,11 +84,11 @@ async def home(request: web.Request) -> web.Response:
 
 async def join(request: web.Request) -> web.Response:
     """The form of the home page: on to the room, or the form again with the reason."""
-    form = await _read_form(request)
+    form = await forms.read(request)
     entered = _Entered(
         form.get("room_name", ""), form.get("username", ""), bool(form.get("unlisted"))
     )
-    if not await _sent_by_guest(request, form):
+    if not await forms.sent_by_guest(request, form):
         return await _home(request, entered, {"form": _NOT_YOURS}, 403)
     checked = await _check(request, entered)
     if checked.errors:
@@ -108,7 +101,7 @@ async def _home(
     request: web.Request, entered: _Entered, errors: Errors, status: int = 200
 ) -> web.Response:
     context = {
-        "csrf": await _token(request),
+        "csrf": await forms.token(request),
         "room_name": entered.room,
         "username": entered.username,
         "unlisted": entered.unlisted,
@@ -162,9 +155,9 @@ async def call(request: web.Request) -> web.Response:
 
 async def name_for_calls(request: web.Request) -> web.Response:
     """The form of the call page: under which name somebody calls and is called."""
-    form = await _read_form(request)
+    form = await forms.read(request)
     username, to = form.get("username", ""), form.get("to") or request.query.get("to", "")
-    if not await _sent_by_guest(request, form):
+    if not await forms.sent_by_guest(request, form):
         return await _call(request, username, to, {"form": _NOT_YOURS}, 403)
     name, error, status = await _check_name(request, username)
     if error:
@@ -176,34 +169,11 @@ async def name_for_calls(request: web.Request) -> web.Response:
 async def _call(
     request: web.Request, username: str, to: str, errors: Errors, status: int = 200
 ) -> web.Response:
-    context = {"csrf": await _token(request), "username": username, "errors": errors, "to": to}
+    context = {"csrf": await forms.token(request), "username": username, "errors": errors, "to": to}
     return _page("call.html", request, context, status)
 
 
-# --- what machines ask about
-
-
-async def healthz(request: web.Request) -> web.Response:
-    """Whether messages can be taken now: 200, or 503 with what is wrong."""
-    trouble = await _trouble(request)
-    health = {
-        "status": "failing" if trouble else "ok",
-        "version": __version__,
-        "engine": trouble or "ok",
-    }
-    headers = {"Cache-Control": "no-store"}
-    return web.json_response(health, status=503 if trouble else 200, headers=headers)
-
-
-async def _trouble(request: web.Request) -> str:
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            await request.config_dict[ENGINE].check()
-    except EngineError as error:
-        return str(error) or "The engine cannot store messages."
-    except TimeoutError:
-        return f"The engine did not answer within {_CHECK_SECONDS:g} seconds."
-    return ""
+# --- what robots and browsers ask for by themselves
 
 
 async def robots(request: web.Request) -> web.Response:
@@ -237,34 +207,6 @@ def _see(path: str, query: Mapping[str, str]) -> web.Response:
     """Another page of ours (RFC 9110, 303)."""
     location = f"{path}?{urlencode(query)}" if query else path
     return web.Response(status=303, headers={"Location": location})
-
-
-async def _token(request: web.Request) -> str:
-    return form_token(request.config_dict[SECRET], await identity.guest(request))
-
-
-async def _sent_by_guest(request: web.Request, form: Mapping[str, str]) -> bool:
-    user = await identity.guest(request)
-    return form_token_matches(request.config_dict[SECRET], user, form.get("csrf", ""))
-
-
-async def _read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, the first of each name.
-
-    Raises 415 for another content type, 400 for what cannot be decoded, 413 for too much.
-    """
-    if request.content_type != _FORM_TYPE:
-        raise web.HTTPUnsupportedMediaType
-    try:
-        fields = await request.post()
-    except (ValueError, LookupError, ConnectionError) as error:
-        # Not in the encoding it claims to be in, or the sender is gone.
-        raise web.HTTPBadRequest from error
-    texts: dict[str, str] = {}
-    for name, value in fields.items():
-        if isinstance(value, str):
-            texts.setdefault(name, value)
-    return texts
 
 
 async def _check(request: web.Request, entered: _Entered) -> _Checked:

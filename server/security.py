@@ -6,7 +6,6 @@ them too. A WebSocket's handshake is left as it is: there is no page in it.
 
 from __future__ import annotations
 
-import hmac
 import logging
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from cryptography import x509
 
 from .config import Config
 from .engine.base import EngineError
-from .identity import derive, origin_allowed
+from .identity import origin_allowed
 
 log = logging.getLogger(__name__)
 
@@ -113,17 +112,6 @@ def trusted(config: Config) -> bool:
 
 
 # --- posts
-
-
-def form_token(secret: bytes, user: str) -> str:
-    """What a form shown to a guest carries, so that only that guest can send it."""
-    return hmac.digest(derive(secret, "form"), user.encode(), "sha256").hex()
-
-
-def form_token_matches(secret: bytes, user: str, shown: str) -> bool:
-    """Whether a form that was sent is one that we showed this guest (in constant time)."""
-    expected = form_token(secret, user).encode()
-    return hmac.compare_digest(expected, shown.encode("utf-8", "surrogatepass"))
 
 
 def own_posts(config: Config) -> Middleware:

@@ -11,10 +11,12 @@ import pytest
 from ringback.server.config import Config
 
 if TYPE_CHECKING:
+    from tests.reading import Reader
     from tests.running import Server
 
 MakeConfig = Callable[..., Config]
 Serve = Callable[..., Awaitable["Server"]]
+NewReader = Callable[[], "Reader"]
 
 
 @pytest.fixture
@@ -62,3 +64,19 @@ async def serve(make_config: MakeConfig) -> AsyncIterator[Serve]:
 async def server(serve: Serve) -> Server:
     """A Ringback that runs for this test."""
     return await serve()
+
+
+@pytest.fixture
+async def new_reader(server: Server) -> AsyncIterator[NewReader]:
+    """Makes people who read the pages of `server`, each with cookies of their own."""
+    from tests.reading import Reader
+
+    made: list[Reader] = []
+
+    def make() -> Reader:
+        made.append(Reader(server))
+        return made[-1]
+
+    yield make
+    for reader in made:
+        await reader.session.close()
