@@ -1,0 +1,88 @@
+// The page of calls: whom to call, one's own picture, past calls.
+
+import { ContactList } from "./contact-list.js";
+import { find } from "./dom.js";
+import { RequestError } from "./messages.js";
+import { Preview } from "./preview.js";
+import { RecordList } from "./record-list.js";
+import { callWaiting, rememberCallWaiting, startShell } from "./shell.js";
+import "./title.js";
+
+const RECORDS = 30;
+/** The exchange stores a call's record a moment after its end. */
+const RECORD_AFTER = 300;
+
+const { username = "", to = "" } = document.body.dataset;
+const { wire, phone, media } = startShell(username);
+const preview = new Preview(media, username);
+const form = find("#dial", HTMLFormElement);
+const who = find("#who", HTMLInputElement);
+const problem = find("#dial-error", HTMLElement);
+
+/** @param {string} words */
+function complain(words) {
+  problem.textContent = words;
+  problem.hidden = words === "";
+  who.toggleAttribute("aria-invalid", words !== "");
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} bot
+ */
+function call(name, bot) {
+  complain("");
+  void phone.call(name, { video: preview.video, bot });
+}
+
+const contacts = new ContactList(username, ({ name, bot }) => call(name, bot));
+const records = new RecordList(({ peer }) => call(peer, contacts.get(peer)?.bot ?? false));
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = who.value.trim();
+  if (name === "") {
+    complain("Type a name, or choose somebody below.");
+    who.focus();
+    return;
+  }
+  const contact = contacts.get(name);
+  if (name === username) complain("This is you. Open this page in another window to call it.");
+  else call(contact?.name ?? name, contact?.bot ?? false);
+});
+who.addEventListener("input", () => {
+  complain("");
+  contacts.filter(who.value);
+});
+
+const waiting = find("#call-waiting", HTMLInputElement);
+waiting.checked = callWaiting();
+waiting.addEventListener("change", () => {
+  rememberCallWaiting(waiting.checked);
+  wire.tell({ type: "settings", call_waiting: waiting.checked });
+});
+
+async function loadRecords() {
+  try {
+    const reply = await wire.request({ type: "records", limit: RECORDS });
+    if (reply.type === "records") records.fill(reply.records);
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    console.info("Past calls:", error.message);
+  }
+}
+
+wire.on("welcome", () => {
+  wire.tell({ type: "contacts", watch: true });
+  void loadRecords();
+});
+wire.on("contacts", ({ people }) => contacts.fill(people));
+wire.on("contact", ({ person, online }) => contacts.change(person, online));
+wire.on("ended", () => setTimeout(() => void loadRecords(), RECORD_AFTER));
+
+who.value = to;
+if (to) {
+  contacts.filter(to);
+  find("button[type=submit]", HTMLButtonElement, form).focus();
+}
+void preview.startIfAllowed();

@@ -1,0 +1,139 @@
+// Who is in the room, each with a button that calls them; a drawer on small screens.
+
+import { avatar, find, icon, make, person } from "./dom.js";
+
+/** @typedef {import("./messages.js").Member} Member */
+
+const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+
+export class People {
+  #list = find("#people-list", HTMLUListElement);
+  #alone = find("#alone", HTMLElement);
+  #counts = document.querySelectorAll("[data-people-count]");
+  /** @type {Map<string, HTMLLIElement>} */
+  #items = new Map();
+  #drawer = new Drawer();
+
+  /**
+   * @param {string} name  one's own
+   * @param {(member: Member) => void} call
+   */
+  constructor(name, call) {
+    this.name = name;
+    this.call = call;
+  }
+
+  /** @param {Member[]} members */
+  fill(members) {
+    const here = new Set(members.map(({ name }) => name));
+    for (const name of [...this.#items.keys()]) if (!here.has(name)) this.#remove(name);
+    for (const member of members) this.#add(member);
+    this.#count();
+  }
+
+  /**
+   * @param {Member} member
+   * @param {boolean} here
+   */
+  change(member, here) {
+    if (here) this.#add(member);
+    else this.#remove(member.name);
+    this.#count();
+  }
+
+  /** @param {Member} member */
+  #add(member) {
+    const { name, bot } = member;
+    if (this.#items.has(name)) return;
+    const own = name === this.name;
+    const who = make("span", { class: "who-name" }, person(name));
+    if (own) who.append(make("span", { class: "tag" }, "you"));
+    if (bot) who.append(make("span", { class: "tag" }, icon("bot"), "bot"));
+    const item = make("li", { class: "person-row", "data-name": name }, avatar(name), who);
+    if (!own) {
+      const button = make("button", { type: "button", class: "quiet call-one" });
+      button.append(icon("phone"), make("span", {}, "Call"));
+      button.setAttribute("aria-label", `Call ${name}`);
+      button.addEventListener("click", () => {
+        this.#drawer.close(false);
+        this.call(member);
+      });
+      item.append(button);
+    }
+    this.#items.set(name, item);
+    this.#sortIn(item, name);
+  }
+
+  /**
+   * Oneself first, then by name.
+   * @param {string} a
+   * @param {string} b
+   */
+  #before(a, b) {
+    if (a === this.name || b === this.name) return a === this.name;
+    return order.compare(a, b) < 0;
+  }
+
+  /**
+   * @param {HTMLLIElement} item
+   * @param {string} name
+   */
+  #sortIn(item, name) {
+    const others = [...this.#list.children].filter((other) => other !== item);
+    const next = others.find((other) => this.#before(name, other.getAttribute("data-name") ?? ""));
+    if (next) next.before(item);
+    else this.#list.append(item);
+  }
+
+  /** @param {string} name */
+  #remove(name) {
+    this.#items.get(name)?.remove();
+    this.#items.delete(name);
+  }
+
+  #count() {
+    const count = String(this.#items.size);
+    for (const place of this.#counts) place.textContent = count;
+    this.#alone.hidden = this.#items.size > 1;
+  }
+}
+
+/** The list as a drawer: opened by a button, closed by Escape, the shade or its own button. */
+class Drawer {
+  #drawer = find("#people", HTMLElement);
+  #shade = find("#people-shade", HTMLElement);
+  #toggle = find("#people-toggle", HTMLButtonElement);
+  #closer = find("#people-close", HTMLButtonElement);
+  #behind = find("#chat", HTMLElement);
+
+  constructor() {
+    this.#toggle.addEventListener("click", () => {
+      if (this.#drawer.classList.contains("open")) this.close();
+      else this.#open();
+    });
+    this.#closer.addEventListener("click", () => this.close());
+    this.#shade.addEventListener("click", () => this.close());
+    this.#drawer.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
+    matchMedia("(min-width: 48rem)").addEventListener("change", () => this.close(false));
+  }
+
+  #open() {
+    this.#drawer.classList.add("open");
+    this.#shade.hidden = false;
+    this.#behind.inert = true;
+    this.#toggle.setAttribute("aria-expanded", "true");
+    this.#closer.focus();
+  }
+
+  /** @param {boolean} [back]  the focus goes back to the button that opened it */
+  close(back = true) {
+    if (!this.#drawer.classList.contains("open")) return;
+    this.#drawer.classList.remove("open");
+    this.#shade.hidden = true;
+    this.#behind.inert = false;
+    this.#toggle.setAttribute("aria-expanded", "false");
+    if (back) this.#toggle.focus();
+  }
+}

@@ -1,0 +1,104 @@
+// One's own picture and sound before a call, with the choice of devices.
+
+import { DeviceChoice } from "./device-choice.js";
+import { find, paintAvatar } from "./dom.js";
+import { showProblems } from "./stage-controls.js";
+
+/** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
+
+const HOLDER = "preview";
+const LISTEN_EVERY = 100;
+const CAMERA = "ringback.camera";
+
+export class Preview {
+  #video = find("#preview-video", HTMLVideoElement);
+  #off = find("#preview-off", HTMLElement);
+  #level = find("#preview-level", HTMLMeterElement);
+  #start = find("#preview-start", HTMLElement);
+  #camera = find("#with-camera", HTMLInputElement);
+  #problems = find("#preview-problems", HTMLElement);
+  #on = false;
+  /** @type {MediaStreamTrack | null} */
+  #heard = null;
+  /** @type {AudioContext | null} */
+  #context = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #listening;
+
+  /**
+   * @param {LocalMedia} media
+   * @param {string} name
+   */
+  constructor(media, name) {
+    this.media = media;
+    this.#camera.checked = localStorage.getItem(CAMERA) !== "no";
+    paintAvatar(find("#preview-avatar", HTMLElement), name);
+    new DeviceChoice(find(".settings [data-device-choice]", HTMLElement), media);
+    find("#preview-on", HTMLElement).addEventListener("click", () => void this.start());
+    this.#camera.addEventListener("change", () => {
+      localStorage.setItem(CAMERA, this.#camera.checked ? "yes" : "no");
+      if (this.#on) void media.setCamera(HOLDER, this.#camera.checked);
+    });
+    media.on("change", () => this.#show());
+    this.#show();
+  }
+
+  get video() {
+    return this.#camera.checked;
+  }
+
+  /** Start without asking where the person has allowed it before. */
+  async startIfAllowed() {
+    if (!navigator.permissions) return;
+    try {
+      const names = /** @type {PermissionName[]} */ (["camera", "microphone"]);
+      const states = await Promise.all(names.map((name) => navigator.permissions.query({ name })));
+      if (states.every(({ state }) => state === "granted")) await this.start();
+    } catch (error) {
+      // Some browsers do not tell; then it starts by its button.
+      console.info("Permissions:", error);
+    }
+  }
+
+  async start() {
+    this.#on = true;
+    await this.media.open(HOLDER, { audio: true, video: this.video });
+  }
+
+  #show() {
+    const { stream, video, audio, problems } = this.media;
+    const source = video ? stream : null;
+    if (this.#video.srcObject !== source) {
+      this.#video.srcObject = source;
+      if (source) this.#video.play().catch((error) => console.info("Preview:", error));
+    }
+    this.#video.hidden = !video;
+    this.#off.hidden = Boolean(video);
+    this.#start.hidden = Boolean(video || audio);
+    showProblems(this.#problems, problems.map(({ words }) => words));
+    this.#listen(audio);
+  }
+
+  /** @param {MediaStreamTrack | null} track */
+  #listen(track) {
+    if (track === this.#heard) return;
+    this.#heard = track;
+    clearInterval(this.#listening);
+    void this.#context?.close();
+    this.#context = null;
+    this.#level.hidden = track === null;
+    if (!track) return;
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 512;
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    this.#context = context;
+    this.#listening = setInterval(() => {
+      if (document.hidden) return;
+      analyser.getFloatTimeDomainData(samples);
+      const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+      this.#level.value = Math.min(1, Math.sqrt(Math.sqrt(power)));
+    }, LISTEN_EVERY);
+  }
+}

@@ -1,0 +1,54 @@
+// What every page with a name has: a connection, own media and a telephone.
+
+import { note } from "./announce.js";
+import { Banner } from "./banner.js";
+import { CallSounds } from "./call-sounds.js";
+import { CallView } from "./call-view.js";
+import { LocalMedia } from "./local-media.js";
+import { socketUrl, watchPage } from "./page.js";
+import { Phone } from "./phone.js";
+import { leave, take } from "./saved.js";
+import { Wire } from "./wire.js";
+
+/** @typedef {{wire: Wire, media: LocalMedia, phone: Phone, view: CallView,
+ *   setWaiting: (count: number) => void}} Shell */
+
+const WAITING_ALLOWED = "ringback.call-waiting";
+
+/** Whether a second caller may ring here during a call. */
+export function callWaiting() {
+  return localStorage.getItem(WAITING_ALLOWED) !== "no";
+}
+
+/** @param {boolean} allowed */
+export function rememberCallWaiting(allowed) {
+  localStorage.setItem(WAITING_ALLOWED, allowed ? "yes" : "no");
+}
+
+/**
+ * Connect this page as `name`.
+ * @param {string} name
+ * @returns {Shell}
+ */
+export function startShell(name) {
+  const saved = take(name);
+  const wire = new Wire({
+    url: socketUrl(),
+    name,
+    saved: saved?.session ?? null,
+    probe: () => ({ type: "settings", call_waiting: callWaiting() }),
+  });
+  const media = new LocalMedia(localStorage);
+  const phone = new Phone({ wire, media, saved: saved?.phone ?? null });
+  const view = new CallView(phone, media);
+  new CallSounds(phone);
+  const banner = new Banner(wire);
+  wire.on("welcome", () => wire.tell({ type: "settings", call_waiting: callWaiting() }));
+  phone.on("missed", ({ words }) => note(words));
+  watchPage(wire, () => {
+    const session = wire.save();
+    if (session) leave({ name, session, phone: phone.save() });
+  });
+  wire.start();
+  return { wire, media, phone, view, setWaiting: (count) => banner.setWaiting(count) };
+}
