@@ -166,7 +166,9 @@ class Supervisor:
             word, _, name = line.partition(" ")
             if word == "ready" and name in self.names:
                 self._set_ready(self.ready | {name})
-                log.info("%s is on the line.", name)
+                # The first time it is said in the terminal already.
+                level = logging.INFO if self.starts > 1 else logging.DEBUG
+                log.log(level, "%s is on the line.", name)
             else:
                 log.info("%s", line)
 

@@ -53,7 +53,7 @@ def text(config: Config, port: int, fingerprint: str | None, picture: bool = Fal
     if picture and not config.loopback:
         lines += [qr(found[0][0]), ""]
     if config.loopback:
-        lines.append("For phones and other machines: ringback serve --tls self-signed")
+        lines.append("Only this machine can reach it; for phones and others: add --tls self-signed")
     elif not config.secure:
         lines.append("Other machines get no camera without https: add --tls self-signed")
     elif config.tls == "self-signed":
