@@ -271,7 +271,8 @@ class Exchange:
             others = await self._others(session, connected=False)
             await self._calls.gone(session, others)
             if not others:
-                await self.people.gone(session.key, session.stored.user)
+                stored = session.stored
+                await self.people.gone(session.name, stored.user, stored.bot)
 
     async def _others(self, session: Session, connected: bool) -> bool:
         for stored in await self.engine.sessions(session.key):

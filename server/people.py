@@ -73,11 +73,13 @@ class People:
             await self._engine.claim(replace(claim, until=now + self._hold), now)
             await self.tell(key)
 
-    async def gone(self, key: str, user: str) -> None:
+    async def gone(self, name: str, user: str, bot: bool) -> None:
         """Nobody will come back with a name: it is free."""
-        claim = await self._engine.claim_of(key, self._clock.now())
-        if await self._engine.release(key, user) and claim is not None:
-            change = ContactChange(person=Contact(name=claim.name, bot=claim.bot), online=False)
+        key = names.fold(name)
+        holder = await self._engine.claim_of(key, self._clock.now())
+        if holder is None or holder.user == user:
+            await self._engine.release(key, user)
+            change = ContactChange(person=Contact(name=name, bot=bot), online=False)
             await self._engine.tell(TOPIC, encode(change))
 
     async def contact(self, claim: Claim) -> Contact:

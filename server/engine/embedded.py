@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from ringback.server.calls import Call
@@ -284,12 +283,11 @@ class EmbeddedEngine(Engine):
 
 
 def _restore(connection: sqlite3.Connection, until: float) -> _Restored:
-    try:
-        sessions = [replace(s, expires=until) for s in tables.sessions(connection)]
-        tables.forget_empty_rooms(connection, {room for s in sessions for room in s.rooms})
-        return _Restored(
-            sessions, tables.take_mail(connection), tables.claims(connection, until),
-            tables.live_calls(connection),
-        )  # fmt: skip
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise EngineError(f"the database holds something that cannot be read: {error}") from error
+    sessions = [replace(s, expires=until) for s in tables.sessions(connection)]
+    tables.forget_empty_rooms(connection, {room for s in sessions for room in s.rooms})
+    return _Restored(
+        sessions,
+        tables.take_mail(connection),
+        tables.claims(connection, until),
+        tables.live_calls(connection),
+    )

@@ -6,17 +6,23 @@ transaction of many statements crosses between the event loop and the thread onc
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiosqlite
+import msgspec
 
 from . import schema
 from .base import EngineError
+
+UNREADABLE = (sqlite3.Error, msgspec.MsgspecError, UnicodeError)
+"""What reading a damaged database may raise."""
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -45,15 +51,21 @@ class Storage:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._database: _Database | None = None
+        self._lock: int | None = None
 
     async def open(self) -> None:
         """Open the file, made if there is none, and bring its schema up to date."""
-        database = _Database(partial(_connect, self.path), iter_chunk_size=64)
         try:
-            await database
-        except (sqlite3.Error, OSError, EngineError) as error:
-            database.join()
-            raise self.error("cannot open", error) from error
+            self._lock = None if self.path is None else _lock(self.path)
+            database = _Database(partial(_connect, self.path), iter_chunk_size=64)
+            try:
+                await database
+            except BaseException:
+                database.join()
+                self._unlock()
+                raise
+        except (*UNREADABLE, OSError, EngineError) as error:
+            raise EngineError(f"cannot open the database {self._name}: {error}") from error
         self._database = database
 
     async def run(self, work: Work[T]) -> T:
@@ -63,8 +75,8 @@ class Storage:
             raise EngineError("the engine is closed")
         try:
             return await database.run(work)
-        except sqlite3.Error as error:
-            raise self.error("cannot use", error) from error
+        except UNREADABLE as error:
+            raise self.error("cannot read", error) from error
 
     async def close(self) -> None:
         """Merge the write-ahead log into the file and end the thread."""
@@ -78,22 +90,51 @@ class Storage:
         finally:
             await database.close()
             database.join()
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def _name(self) -> str:
+        return "in memory" if self.path is None else str(self.path)
 
     def error(self, what: str, error: Exception) -> EngineError:
-        """`error` as an `EngineError` that says which file it is about."""
-        if isinstance(error, EngineError) and self.path is None:
-            return error
-        return EngineError(f"{what} the database {self.path or 'in memory'}: {error}")
+        """A new `EngineError` that says what could not be done with which file, and why."""
+        if isinstance(error, EngineError):
+            told = EngineError(str(error))
+        else:
+            told = EngineError(f"{what} the database {self._name}: {error}")
+        told.__cause__ = error
+        return told
+
+
+def _lock(path: Path) -> int:
+    """Keep other servers off: each would know only its own half of who is on the line.
+
+    The lock is on a file of its own and not on the database, which backups may read meanwhile;
+    it ends with the process, however that ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(f"{path}-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise EngineError("another Ringback is using it") from error
+        raise
+    return lock
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # What people say to each other is for nobody else on this machine to read.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(
-        path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=True
-    )
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         # The log is written at each commit and synced at checkpoints: a killed process loses

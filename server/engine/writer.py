@@ -109,18 +109,15 @@ class Writer:
                 self._settle(job, outcome)
 
     def _settle(self, job: _Job, outcome: _Outcome) -> None:
-        error = outcome.error
-        if error is not None:
-            if isinstance(error, sqlite3.Error):
-                error = self._storage.error("cannot write to", error)
-            job.future.set_exception(error)
+        if outcome.error is not None:
+            job.future.set_exception(self._storage.error("cannot write to", outcome.error))
             return
         if job.done is not None:
             try:
                 job.done(outcome.value)
             except Exception as broken:
                 log.exception("what was stored could not be taken into memory")
-                job.future.set_exception(broken)
+                job.future.set_exception(self._storage.error("cannot follow", broken))
                 return
         job.future.set_result(outcome.value)
 
