@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
     options = parser.parse_args(arguments)
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
+    # They tell of every candidate and every handshake.
+    for name in ("aioice", "aiortc"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         tokens = msgspec.json.decode(os.environ.pop(TOKENS, "{}"), type=dict[str, str])
     except msgspec.DecodeError:

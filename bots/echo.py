@@ -25,6 +25,7 @@ MAX_CALLS = 200
 MAX_WAITING = 256
 TRIES = 3
 REPORT_AFTER = 2.0
+SOON = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,9 @@ Signal = (
 class EchoCall:
     """One call: its signals, its peer, its task. `start` it; it leaves by itself."""
 
-    def __init__(self, bot: EchoBot, ring: protocol.Ring) -> None:
+    def __init__(self, bot: EchoBot, ring: protocol.Ring, *, full: bool = False) -> None:
         self.id = ring.call
+        self._full = full
         self.peer = Peer(bot.ice_servers, bot.certificate, self._put)
         self._bot = bot
         self._offer = ring.description.sdp
@@ -84,6 +86,9 @@ class EchoCall:
             await self.peer.close()
 
     async def _talk(self) -> None:
+        if self._full:
+            await self._ask(protocol.Decline(call=self.id, reason="busy"))
+            return
         try:
             answer = await self.peer.answer(self._offer)
         except BadOffer as error:
@@ -150,18 +155,25 @@ class EchoCall:
 
     async def _ask(self, message: protocol.Request) -> None:
         """Say something that must arrive; when the socket drops meanwhile it is said again."""
-        for attempt in range(TRIES):
+        lost = False
+        for left in reversed(range(TRIES)):
             try:
                 await self._bot.client.request(message)
                 return
-            except ProtocolError as error:
-                # The first time may have arrived although its reply did not.
-                if attempt and error.code is ErrorCode.WRONG_STATE:
-                    return
-                raise
             except Lost:
-                if attempt == TRIES - 1:
+                if not left:
                     raise
+                lost = True
+            except ProtocolError as error:
+                if error.code is not ErrorCode.WRONG_STATE:
+                    raise
+                if lost:
+                    # The first time arrived, only its reply did not.
+                    return
+                if not left:
+                    raise
+                # We were faster than the exchange, which has yet to note that it rings here.
+                await asyncio.sleep(SOON)
 
     def _tell(self, message: protocol.Request) -> None:
         with suppress(Lost):
@@ -243,8 +255,8 @@ class EchoBot:
     def _ring(self, ring: protocol.Ring) -> None:
         if ring.call in self.calls:
             return
-        if len(self.calls) >= self._max_calls:
-            with suppress(Lost):
-                self.client.tell(protocol.Decline(call=ring.call, reason="busy"))
+        if len(self.calls) >= 2 * self._max_calls:
+            logger.warning("Call %s is left ringing: there are too many to be declined.", ring.call)
             return
-        self.calls[ring.call] = EchoCall(self, ring)
+        full = len(self.calls) >= self._max_calls
+        self.calls[ring.call] = EchoCall(self, ring, full=full)
