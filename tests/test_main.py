@@ -241,6 +241,8 @@ async def test_bots_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         bots = await bots_of(process)
         process.process.kill()
         gone, alive = await asyncio.to_thread(psutil.wait_procs, bots, SOON)
+        for orphan in alive:
+            orphan.kill()
         assert not alive
         assert gone
 
