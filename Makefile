@@ -5,6 +5,7 @@ VENV ?= .venv
 ARGS ?=
 # Test processes side by side; two pay even on a machine with two cores, as tests mostly wait.
 JOBS ?= 2
+
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -19,7 +20,7 @@ run: $(VENV)/.run ## Start Ringback here and print the address to open
 	@exec $(BIN)/ringback serve $(ARGS)
 
 test: $(VENV)/.test browser ## Run every test, those in a browser too
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.lint node_modules/.lint ## Check style, types and browser code
 	$(BIN)/ruff check

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from ringback.server.config import Config
 
 if TYPE_CHECKING:
     from tests.reading import Reader
     from tests.running import Server
+
+# Machines are shared and slow at times; a slow example is no failure. A check that must pass
+# before a change is taken in says the same of the same code every time.
+settings.register_profile("ringback", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("ringback")
 
 MakeConfig = Callable[..., Config]
 Serve = Callable[..., Awaitable["Server"]]

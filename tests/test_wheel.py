@@ -17,6 +17,9 @@ import pytest
 
 from .process import ROOT, environment, running
 
+# All in one process, so that the wheel is built once.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 # What may lie in a checkout and is no part of it.
 LITTER = shutil.ignore_patterns(
     ".git",
