@@ -36,7 +36,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 # https://www.w3.org/TR/permissions-policy/
-_NEVER = ("accelerometer", "bluetooth", "geolocation", "gyroscope", "hid", "magnetometer", "midi",
+_NEVER = ("accelerometer", "geolocation", "gyroscope", "hid", "magnetometer", "midi",
           "payment", "serial", "usb", "xr-spatial-tracking")  # fmt: skip
 _IN_CALLS = ("camera", "microphone", "display-capture", "autoplay", "fullscreen",
              "picture-in-picture", "screen-wake-lock", "speaker-selection")  # fmt: skip
