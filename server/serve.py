@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import ipaddress
 import os
 import resource
 import signal
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -43,8 +42,8 @@ async def serve(config: Config, say: Say, *, picture: bool = False) -> None:
     process at once. Raises `CannotServe`.
     """
     raise_file_limit()
+    own_folder(config.data)
     async with AsyncExitStack() as stack:
-        stack.enter_context(own_folder(config.data))
         try:
             pair = tls.files(config)
             context = tls.context(pair)
@@ -61,7 +60,7 @@ async def serve(config: Config, say: Say, *, picture: bool = False) -> None:
         try:
             await runner.setup()
         except EngineError as error:
-            raise CannotServe(f"The history in {config.data} cannot be opened: {error}") from error
+            raise CannotServe(f"The data folder {config.data} cannot be used: {error}.") from error
         port = await listen(runner, config.host, config.port, context)
         print_of = tls.fingerprint(pair[0]) if pair else None
         say(terminal.text(config, port, print_of, picture))
@@ -82,33 +81,20 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@contextmanager
-def own_folder(folder: Path) -> Iterator[None]:
-    """Hold the data folder for this process alone, making it where it is missing.
+def own_folder(folder: Path) -> None:
+    """Make the data folder where it is missing, for its owner alone.
 
-    Raises `CannotServe` when it cannot be written or another Ringback holds it.
+    Raises `CannotServe` when it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):
             pass  # it can be written
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotServe(
             f"The data folder {folder} cannot be written ({error.strerror}). "
             "Choose another with --data."
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise CannotServe(
-            f"Another Ringback is using the data folder {folder}. Choose another with --data."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def stop_signal() -> asyncio.Event:

@@ -47,24 +47,12 @@ async def test_fixture_starts_again_where_it_was(
 # --- the data folder -----------------------------------------------------------------------
 
 
-def test_folder_is_made_private_and_held(tmp_path: Path) -> None:
+def test_folder_is_made_private(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    with serve.own_folder(folder):
-        assert folder.stat().st_mode & 0o777 == 0o700
-        with pytest.raises(CannotServe, match="Another Ringback"), serve.own_folder(folder):
-            pass
-        # The one that was refused has not let go of what the first holds.
-        with pytest.raises(CannotServe, match="Another Ringback"), serve.own_folder(folder):
-            pass
-    with serve.own_folder(folder):
-        pass
-
-
-def test_folder_is_let_go_after_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), serve.own_folder(tmp_path):
-        raise RuntimeError
-    with serve.own_folder(tmp_path):
-        pass
+    serve.own_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    serve.own_folder(folder)
+    assert list(folder.iterdir()) == []
 
 
 def test_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +60,8 @@ def test_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
-    with pytest.raises(CannotServe, match="No space left") as caught, serve.own_folder(tmp_path):
-        pass
+    with pytest.raises(CannotServe, match="No space left") as caught:
+        serve.own_folder(tmp_path)
     assert "\n" not in str(caught.value)
 
 
