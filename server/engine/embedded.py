@@ -43,7 +43,7 @@ from .history import Histories
 from .local import Attendance, Locks, Topics
 from .registry import Claims, Sessions
 from .storage import Storage
-from .writer import Writer
+from .writer import Writer, transaction
 
 
 class _Parts(NamedTuple):
@@ -72,19 +72,28 @@ class EmbeddedEngine(Engine):
     `path` is the database file (None: nothing outlives the object), `hold` the seconds that
     sessions and names wait for their owners after `open`, `clock` tells seconds since 1970,
     `mailbox` is the messages kept for a session. The newest `keep` messages of each room are
-    stored; the newest ones of the `rooms` rooms used last are in memory.
+    stored; the newest `window` of the `rooms` rooms used last are in memory. At most `waiting`
+    writes wait for the disk.
     """
 
     def __init__(
-        self, path: Path | None, hold: float = 30.0, clock: Callable[[], float] = time.time,
-        mailbox: int = 256, *, keep: int = 10_000, rooms: int = 1024,
+        self,
+        path: Path | None,
+        hold: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        mailbox: int = 256,
+        *,
+        keep: int = 10_000,
+        window: int = Limits().history,
+        rooms: int = 1024,
         waiting: int = 8192,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._path = path
         self._hold = hold
         self._clock = clock
         self._mailbox = mailbox
         self._keep = max(1, keep)
+        self._window = max(1, window)
         self._most_rooms = max(1, rooms)
         self._waiting = waiting
         self._topics = Topics()
@@ -131,7 +140,7 @@ class EmbeddedEngine(Engine):
                 writer,
                 self._topics,
                 keep=self._keep,
-                window=Limits().history,
+                window=self._window,
                 rooms=self._most_rooms,
             ),
             Claims(writer, old.claims),
@@ -152,15 +161,10 @@ class EmbeddedEngine(Engine):
         if parts is None:
             return
 
-        def last(connection: sqlite3.Connection) -> None:
-            tables.put_mail(connection, parts.sessions.mails())
-            for call in parts.calls.ahead():
-                tables.set_call(connection, call)
-
         try:
-            stored = parts.writer.submit(last)
             await parts.writer.close()
-            stored.result()
+            last = partial(_store, mails=parts.sessions.mails(), calls=parts.calls.ahead())
+            await parts.storage.run(partial(transaction, works=[last]))
         finally:
             await parts.storage.close()
 
@@ -280,6 +284,12 @@ class EmbeddedEngine(Engine):
         self._nodes[node] = now
         self._nodes = {n: at for n, at in self._nodes.items() if at > now - self._hold}
         return list(self._nodes)
+
+
+def _store(connection: sqlite3.Connection, mails: list[tables.Mail], calls: list[Call]) -> None:
+    tables.put_mail(connection, mails)
+    for call in calls:
+        tables.set_call(connection, call)
 
 
 def _restore(connection: sqlite3.Connection, until: float) -> _Restored:

@@ -15,13 +15,14 @@ from .writer import Writer
 
 
 class _Room:
-    """The newest messages of a room, as far as they were told."""
+    """The newest messages of a room, as far as they were told; `size` in characters."""
 
     def __init__(self, page: tables.Page, window: int) -> None:
         self.epoch = page.epoch
         self.seq = page.seq
         self.messages: deque[tuple[str, ChatMessage]] = deque()
         self.cids: dict[tuple[str, str], ChatMessage] = {}
+        self.size = 0
         self._window = window
         for user, message in page.messages:
             self._append(user, message)
@@ -33,9 +34,11 @@ class _Room:
     def _append(self, user: str, message: ChatMessage) -> None:
         self.messages.append((user, message))
         self.cids[user, message.cid] = message
+        self.size += len(message.text)
         if len(self.messages) > self._window:
             user, oldest = self.messages.popleft()
             del self.cids[user, oldest.cid]
+            self.size -= len(oldest.text)
 
     def newest(self, after: int, limit: int) -> list[ChatMessage] | None:
         """The newest `limit` messages above `after`; None if memory does not hold them all."""
@@ -52,17 +55,26 @@ class Histories:
     """The rooms' messages.
 
     The newest `keep` messages of a room are stored; the newest `window` of the `rooms` rooms
-    used last are in memory.
+    used last are in memory, of fewer rooms if together they are longer than `size` characters.
     """
 
     def __init__(
-        self, writer: Writer, topics: Topics, *, keep: int, window: int, rooms: int
-    ) -> None:  # fmt: skip
+        self,
+        writer: Writer,
+        topics: Topics,
+        *,
+        keep: int,
+        window: int,
+        rooms: int,
+        size: int = 32 * 1024 * 1024,
+    ) -> None:
         self._writer = writer
         self._topics = topics
         self._keep = keep
         self._window = min(window, keep)
         self._most = rooms
+        self._most_size = size
+        self.size = 0
         self._rooms: OrderedDict[str, _Room] = OrderedDict()
 
     async def publish(self, draft: Draft) -> tuple[ChatMessage, bool]:
@@ -82,8 +94,10 @@ class Histories:
         if not published.new:
             return
         if room is not None:
+            self.size -= room.size
             room.add(user, message)
-            self._rooms.move_to_end(message.room)
+            self.size += room.size
+            self._touch(message.room)
         self._topics.tell(f"room:{message.room}", published.payload)
 
     async def read(self, room: str, after: int, limit: int) -> History:
@@ -109,9 +123,12 @@ class Histories:
 
         def done(page: tables.Page) -> None:
             # In turn with the messages told before and after: neither hole nor doubling.
-            loaded.append(_Room(page, self._window))
-            self._rooms[room] = loaded[0]
+            fresh = _Room(page, self._window)
+            self._forget(room)
+            self._rooms[room] = fresh
+            self.size += fresh.size
             self._touch(room)
+            loaded.append(fresh)
 
         await self._writer.write(work, done)
         return loaded[0]
@@ -119,8 +136,15 @@ class Histories:
     def _touch(self, room: str) -> None:
         if room in self._rooms:
             self._rooms.move_to_end(room)
-        while len(self._rooms) > self._most:
-            self._rooms.popitem(last=False)
+        while len(self._rooms) > self._most or (
+            self.size > self._most_size and len(self._rooms) > 1
+        ):
+            self._forget(next(iter(self._rooms)))
+
+    def _forget(self, room: str) -> None:
+        forgotten = self._rooms.pop(room, None)
+        if forgotten is not None:
+            self.size -= forgotten.size
 
 
 def _epoch() -> str:

@@ -23,6 +23,9 @@ class Topics:
         self._sinks: dict[str, dict[int, Sink]] = {}
         self._tokens = count()
 
+    def __len__(self) -> int:
+        return len(self._sinks)
+
     def subscribe(self, topic: str, sink: Sink) -> Unsubscribe:
         """Call `sink` with what is told to `topic`, until the returned function is called."""
         token = next(self._tokens)
@@ -86,6 +89,9 @@ class Attendance:
     def __init__(self) -> None:
         self._rooms: dict[str, dict[str, dict[str, Presence]]] = {}
         self._names: dict[tuple[str, str], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
 
     def join(self, presence: Presence) -> bool:
         """Note a presence; True if nobody of that name was in the room before."""

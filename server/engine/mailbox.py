@@ -15,9 +15,14 @@ class Mailbox:
     """
 
     def __init__(
-        self, size: int, *, room: int = 1024 * 1024, last: int = 0,
-        messages: Iterable[bytes] = (), lost: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        size: int,
+        *,
+        room: int = 1024 * 1024,
+        last: int = 0,
+        messages: Iterable[bytes] = (),
+        lost: bool = False,
+    ) -> None:
         self._size = size
         self._room = room
         self._bytes = 0

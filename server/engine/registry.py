@@ -69,9 +69,15 @@ class Sessions:
     """
 
     def __init__(
-        self, writer: Writer, topics: Topics, stored: list[StoredSession],
-        mails: list[tables.Mail], *, mailbox: int, lost_from: int,
-    ) -> None:  # fmt: skip
+        self,
+        writer: Writer,
+        topics: Topics,
+        stored: list[StoredSession],
+        mails: list[tables.Mail],
+        *,
+        mailbox: int,
+        lost_from: int,
+    ) -> None:
         self._writer = writer
         self._topics = topics
         self._size = mailbox

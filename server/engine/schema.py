@@ -64,8 +64,8 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Step] = MIGRATIONS) 
             raise
     if version > len(steps):
         raise EngineError(
-            f"the database has schema {version}, this Ringback knows schemas up to {len(steps)}:"
-            " it was written by a newer Ringback"
+            f"it has schema {version}, which a newer Ringback made; this one knows schemas up to"
+            f" {len(steps)}"
         )
 
 

@@ -34,6 +34,11 @@ BUSY_TIMEOUT = 5.0
 class _Database(aiosqlite.Connection):
     """aiosqlite's connection and thread; it has no public call to run a function there."""
 
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(partial(_connect, path), iter_chunk_size=64)
+        # A server that dies of an error ends, whether or not it came to close its database.
+        self._thread.daemon = True
+
     async def run(self, work: Work[T]) -> T:
         execute: Callable[..., Awaitable[Any]] = self._execute
         return cast(T, await execute(lambda: work(self._conn)))
@@ -57,7 +62,7 @@ class Storage:
         """Open the file, made if there is none, and bring its schema up to date."""
         try:
             self._lock = None if self.path is None else _lock(self.path)
-            database = _Database(partial(_connect, self.path), iter_chunk_size=64)
+            database = _Database(self.path)
             try:
                 await database
             except BaseException:
@@ -136,12 +141,12 @@ def _connect(path: Path | None) -> sqlite3.Connection:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        schema.migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         # The log is written at each commit and synced at checkpoints: a killed process loses
         # nothing, a power cut at most the last moments, and neither damages the file.
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        schema.migrate(connection)
     except BaseException:
         connection.close()
         raise

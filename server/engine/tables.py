@@ -74,9 +74,7 @@ def publish(connection: sqlite3.Connection, draft: Draft, epoch: str, keep: int)
         seq, name, text, time = known
     else:
         seq, name, text, time = last + 1, draft.name, draft.text, draft.time
-    message = ChatMessage(
-        room=draft.room, seq=seq, from_=name, text=text, time=time, cid=draft.cid
-    )  # fmt: skip
+    message = ChatMessage(room=draft.room, seq=seq, from_=name, text=text, time=time, cid=draft.cid)
     if known is None:
         connection.execute(
             "INSERT INTO messages (room, seq, user, name, text, time, cid)"
@@ -87,13 +85,11 @@ def publish(connection: sqlite3.Connection, draft: Draft, epoch: str, keep: int)
         if seq > keep:
             connection.execute(
                 "DELETE FROM messages WHERE room = ? AND seq <= ?", (room, seq - keep)
-            )  # fmt: skip
+            )
     return Published(message, encode(message), known is None)
 
 
-def page(
-    connection: sqlite3.Connection, room: str, epoch: str, after: int, limit: int
-) -> Page:  # fmt: skip
+def page(connection: sqlite3.Connection, room: str, epoch: str, after: int, limit: int) -> Page:
     """The newest `limit` messages numbered above `after`; a room that is new gets `epoch`."""
     number, epoch, seq = _room(connection, room, epoch)
     rows = connection.execute(
@@ -123,9 +119,14 @@ def forget_empty_rooms(connection: sqlite3.Connection, keep: Iterable[str]) -> N
 def _claim(row: tuple[str, str, str, int, str, int, float | None]) -> Claim:
     key, name, user, bot, about, call_waiting, until = row
     return Claim(
-        key=key, name=name, user=user, bot=bool(bot), about=about,
-        call_waiting=bool(call_waiting), until=until,
-    )  # fmt: skip
+        key=key,
+        name=name,
+        user=user,
+        bot=bool(bot),
+        about=about,
+        call_waiting=bool(call_waiting),
+        until=until,
+    )
 
 
 def claim(connection: sqlite3.Connection, claim: Claim, now: float) -> Claim:

@@ -69,11 +69,9 @@ class Writer:
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            await self._task
+            await asyncio.shield(self._task)
 
-    def submit(
-        self, work: Work[T], done: Callable[[T], None] | None = None
-    ) -> asyncio.Future[T]:  # fmt: skip
+    def submit(self, work: Work[T], done: Callable[[T], None] | None = None) -> asyncio.Future[T]:
         """Queue `work`; the future ends after commit and `done`.
 
         Raises `EngineError` at once when as many works wait as may.
@@ -129,7 +127,7 @@ def _look(future: asyncio.Future[Any]) -> None:
 
 def _apply(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[_Outcome]:
     try:
-        return [_Outcome(value) for value in _transaction(connection, works)]
+        return [_Outcome(value) for value in transaction(connection, works)]
     except Exception as error:
         if len(works) == 1 or _hopeless(error):
             return [_Outcome(error=error)] * len(works)
@@ -137,7 +135,7 @@ def _apply(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[_
     outcomes: list[_Outcome] = []
     for work in works:
         try:
-            outcomes.append(_Outcome(_transaction(connection, [work])[0]))
+            outcomes.append(_Outcome(transaction(connection, [work])[0]))
         except Exception as error:
             outcomes.append(_Outcome(error=error))
             if _hopeless(error):
@@ -145,7 +143,8 @@ def _apply(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[_
     return outcomes + outcomes[-1:] * (len(works) - len(outcomes))
 
 
-def _transaction(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+def transaction(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+    """Run `works` in one transaction; where one raises, none of them was run."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         values = [work(connection) for work in works]
