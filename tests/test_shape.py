@@ -239,8 +239,14 @@ def code_of(source: str) -> str:
 
 
 def js_imports(source: str) -> set[str]:
-    """The files named in `import` and `export ... from`, as written."""
-    return set(re.findall(r"(?:from|import)\s*\(?\s*[\"']([^\"']+)[\"']", source))
+    """The files named in `import`, `export ... from` and `import(...)`, as written."""
+    quoted = r"[\"']([^\"']+)[\"']"
+    patterns = (
+        rf"^\s*(?:import|export)\b[^;'\"()=]*\bfrom\s*{quoted}",
+        rf"^\s*import\s*{quoted}",
+        rf"\bimport\(\s*{quoted}",
+    )
+    return {name for pattern in patterns for name in re.findall(pattern, source, re.MULTILINE)}
 
 
 def pageless(sources: Sources) -> set[str]:
@@ -282,6 +288,20 @@ def test_the_page_rule_can_be_broken() -> None:
     for code in (" document.title;", " `${document.title}`;"):
         broken = {**sources, "helper.js": sources["helper.js"] + code}
         assert list(page_rule(broken)) == ["helper.js says document"]
+
+
+def test_imports_are_found_and_nothing_else() -> None:
+    source = """
+        import "./a.js";
+        import { x,
+          y } from './b.js';
+        export { z } from "./c.js";
+        const d = await import("./d.js");
+        make("span", "from", "who"); // import it
+        export const words = ["from"];
+    """
+    assert js_imports(source) == {"./a.js", "./b.js", "./c.js", "./d.js"}
+    assert js_imports('export function greet() { return "hello"; }') == set()
 
 
 def test_browser_code_fetches_nothing_from_outside(scripts: Sources) -> None:
