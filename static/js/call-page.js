@@ -32,6 +32,8 @@ function complain(words) {
  */
 function call(name, bot) {
   complain("");
+  who.value = "";
+  contacts.filter("");
   void phone.call(name, { video: preview.video, bot });
 }
 
@@ -78,6 +80,7 @@ wire.on("welcome", () => {
 });
 wire.on("contacts", ({ people }) => contacts.fill(people));
 wire.on("contact", ({ person, online }) => contacts.change(person, online));
+phone.on("ended", () => void preview.resume());
 wire.on("ended", () => setTimeout(() => void loadRecords(), RECORD_AFTER));
 
 who.value = to;

@@ -140,6 +140,7 @@ export class Call extends Emitter {
   accepted(early) {
     this.answered = true;
     this.#connecting();
+    if (this.link) this.#repair.look(this.link);
     this.link?.release();
     for (const candidate of [...early, ...this.#early.splice(0)]) this.candidate(candidate);
   }
@@ -299,7 +300,9 @@ export class Call extends Emitter {
       hearer: {
         describe: (description) => this.tell({ type: "description", call: this.id, description }),
         candidate: (candidate) => this.tell({ type: "candidate", call: this.id, candidate }),
-        state: (from) => from === this.link && this.#repair.look(from),
+        state: (from) => {
+          if (from === this.link && this.answered) this.#repair.look(from);
+        },
         track: (from) => from === this.link && this.emit("change", this),
         media: (from) => from === this.link && this.#media(),
       },

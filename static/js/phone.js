@@ -110,7 +110,7 @@ export class Phone extends Emitter {
       call.finish("failed", REFUSED["offline"] ?? "");
       return;
     }
-    await this.media.open(HOLDER, { audio: true, video });
+    await this.#openMedia(video);
     if (!call.live) return;
     try {
       const description = await call.offer();
@@ -148,7 +148,7 @@ export class Phone extends Emitter {
     call.theirMedia = ring.media;
     call.ring = ring;
     last?.hangUp("You hung up.");
-    await this.media.open(HOLDER, { audio: true, video });
+    await this.#openMedia(video);
     if (!call.live) return;
     try {
       const description = await call.accept(ring.description);
@@ -222,7 +222,7 @@ export class Phone extends Emitter {
     call.on("change", () => this.#changed());
     call.on("ended", () => {
       call.video = this.media.camera !== null;
-      if (this.current === call && !this.#winner) this.media.release(HOLDER);
+      if (this.current === call && !this.#winner) this.#rest();
       this.emit("ended", call);
     });
     this.#changed();
@@ -280,7 +280,7 @@ export class Phone extends Emitter {
     setTimeout(() => {
       if (this.#winner !== winner) return;
       this.#winner = "";
-      this.media.release(HOLDER);
+      this.#rest();
       this.#changed();
     }, GLARE_WAIT);
   }
@@ -338,12 +338,13 @@ export class Phone extends Emitter {
     const last = saved.calls[0];
     if (!last) return;
     const call = this.#begin(last);
-    call.restore(last);
-    if (!known.has(last.id)) {
-      call.finish(null, "The call ended while this page was loading.");
-    } else if (last.bot) {
-      call.hangUp(`Loading the page again ended the call with ${last.peer}.`);
-    } else void this.#rejoin(call, last);
+    if (last.bot) {
+      if (known.has(last.id)) this.#tell({ type: "hangup", call: last.id });
+      call.finish("hangup", `Loading the page again ended the call with ${last.peer}.`);
+    } else if (known.has(last.id)) {
+      call.restore(last);
+      void this.#rejoin(call, last);
+    } else call.finish(null, "The call ended while this page was loading.");
   }
 
   /**
@@ -351,11 +352,23 @@ export class Phone extends Emitter {
    * @param {SavedCall} saved
    */
   async #rejoin(call, saved) {
-    await this.media.open(HOLDER, { audio: true, video: saved.camera });
+    await this.#openMedia(saved.camera);
     this.media.mute(saved.muted);
     if (!call.live) return;
     if (call.answered) call.rejoin();
     this.#tellMedia(call);
+  }
+
+  /** @param {boolean} video  without it the camera goes out, whoever else shows it */
+  async #openMedia(video) {
+    await this.media.open(HOLDER, { audio: true, video });
+    if (!video && this.media.camera) await this.media.setCamera(HOLDER, false);
+  }
+
+  #rest() {
+    if (this.media.screen) this.media.unshare();
+    if (this.media.muted) this.media.mute(false);
+    this.media.release(HOLDER);
   }
 
   #ownMediaChanged() {

@@ -13,7 +13,7 @@ const CAMERA = "ringback.camera";
 export class Preview {
   #video = find("#preview-video", HTMLVideoElement);
   #off = find("#preview-off", HTMLElement);
-  #level = find("#preview-level", HTMLMeterElement);
+  #level = find("#preview-level", HTMLElement);
   #start = find("#preview-start", HTMLElement);
   #camera = find("#with-camera", HTMLInputElement);
   #problems = find("#preview-problems", HTMLElement);
@@ -65,6 +65,11 @@ export class Preview {
     await this.media.open(HOLDER, { audio: true, video: this.video });
   }
 
+  /** After a call: the camera is as it was before. */
+  async resume() {
+    if (this.#on) await this.start();
+  }
+
   #show() {
     const { stream, video, audio, problems } = this.media;
     const source = video ? stream : null;
@@ -98,7 +103,8 @@ export class Preview {
       if (document.hidden) return;
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-      this.#level.value = Math.min(1, Math.sqrt(Math.sqrt(power)));
+      const level = Math.min(1, Math.sqrt(Math.sqrt(power)));
+      this.#level.style.setProperty("--level", level.toFixed(2));
     }, LISTEN_EVERY);
   }
 }

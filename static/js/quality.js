@@ -32,6 +32,9 @@ export class Quality {
   roundTrip = null;
   /** @type {string | null} */
   pair = null;
+  /** Whether a picture arrives; null before it is known. @type {boolean | null} */
+  picture = null;
+  #frames = 0;
   /** @type {Verdict} */
   verdict = { grade: "unknown", words: "The connection is being measured." };
 
@@ -52,17 +55,22 @@ export class Quality {
     /** @type {Counted} */
     const now = { lost: 0, received: 0 };
     let picture = "";
+    let frames = 0;
     stats.forEach((entry) => {
       byId.set(entry.id, entry);
       if (entry.type !== "inbound-rtp") return;
       now.lost += Math.max(0, entry.packetsLost ?? 0);
       now.received += entry.packetsReceived ?? 0;
-      if (entry.kind === "video" && entry.frameWidth) {
+      if (entry.kind !== "video") return;
+      frames += entry.framesReceived ?? 0;
+      if (entry.frameWidth) {
         const rate = Math.round(entry.framesPerSecond ?? 0);
         picture = `${entry.frameWidth} × ${entry.frameHeight}, ${rate} pictures a second`;
       }
     });
     this.#pair(byId);
+    this.picture = frames > this.#frames;
+    this.#frames = frames;
     const lost = Math.max(0, now.lost - this.#last.lost);
     const received = Math.max(0, now.received - this.#last.received);
     this.#last = now;

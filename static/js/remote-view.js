@@ -42,7 +42,8 @@ export class RemoteView {
     }
     const talking = state === "connected" || state === "reconnecting";
     const theirs = call?.theirMedia ?? { audio: true, video: true };
-    const picture = talking && theirs.video && this.#video.videoWidth > 0;
+    const flows = call?.quality.picture !== false;
+    const picture = talking && theirs.video && flows && this.#video.videoWidth > 0;
     this.#video.hidden = !picture;
     this.#stage.classList.toggle("with-picture", picture);
     this.#muted.hidden = !talking || theirs.audio;
