@@ -49,7 +49,7 @@ class Switchboard:
             return
         if self._limits.on and not session.calls.take(self._clock.now()):
             raise ProtocolError(ErrorCode.TOO_FAST)
-        await self._refuse_if_in_call(session, placing=True)
+        await self._refuse_if_in_another_call(session, message.call)
         target = clean_name(message.to)
         key = names.fold(target)
         if key == session.key:
@@ -135,7 +135,7 @@ class Switchboard:
     async def answer(self, session: Session, message: Answer) -> None:
         """Answer a ringing call; the first session to do so has it."""
         self.check_description(message.description, "answer")
-        await self._refuse_if_in_call(session, placing=False)
+        await self._refuse_if_in_another_call(session, message.call)
         after = await self._keeper.change(message.call, What.ANSWER, session)
         answered = Answered(call=after.id, description=message.description)
         await self._keeper.push(after.caller.session, answered)
@@ -191,12 +191,11 @@ class Switchboard:
 
         await self._keeper.edit(session, message.call, note)
 
-    async def _refuse_if_in_call(self, session: Session, placing: bool) -> None:
+    async def _refuse_if_in_another_call(self, session: Session, this: str) -> None:
         if session.stored.bot:
             return
         for call in await self._engine.live_calls(session.key):
-            mine = session.id in (call.caller.session, call.callee.session)
-            if mine and (placing or call.answered is not None):
+            if call.id != this and session.id in (call.caller.session, call.callee.session):
                 raise ProtocolError(ErrorCode.IN_CALL)
 
     def check_description(self, description: Description, kind: str | None = None) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ringback.server import calls
 from ringback.server.calls import (
@@ -310,6 +311,6 @@ def test_a_record_is_told_from_each_side() -> None:
 
 
 def test_candidates_of_an_unanswered_call_are_kept_until_the_answer() -> None:
-    waiting = calls.replace(in_state(State.RINGING), candidates=(Candidate("x"), None))
+    waiting = replace(in_state(State.RINGING), candidates=(Candidate("x"), None))
     answered = step(waiting, What.ANSWER, Who.CALLEE, 7000, TIMINGS, session="s")
     assert answered.candidates == ()

@@ -205,6 +205,20 @@ async def test_a_second_caller_waits(board: Board) -> None:
     carol.hears("answered", call="w")
 
 
+async def test_one_who_is_calling_gives_that_up_before_answering(board: Board) -> None:
+    alice, bob = await pair(board)
+    carol = await board.come("carol")
+    await alice.call("out", "bob")
+    await carol.call("in", "alice")
+    alice.hears("ringing")
+    alice.hears("ring", call="in", waiting=True)
+    await alice.refused(ErrorCode.IN_CALL, p.Answer(call="in", description=ANSWER))
+    await alice.hangup("out")
+    await alice.answer("in")
+    carol.hears("ringing")
+    carol.hears("answered")
+
+
 async def test_a_third_caller_hears_busy(board: Board) -> None:
     _, bob = await talk(board)
     carol, dave = await board.come("carol"), await board.come("dave")
