@@ -98,12 +98,12 @@ class Switchboard:
 
     async def _ring(self, call: calls.Call) -> None:
         await self._keeper.create(call)
-        there = False
-        for stored in await self._engine.sessions(call.callee.key):
-            await self._push_ring(call, stored.id)
-            there = there or stored.expires is None
-        if there:
+        sessions = await self._engine.sessions(call.callee.key)
+        # First it rings, then they hear it: nobody can answer before the call allows it.
+        if any(stored.expires is None for stored in sessions):
             await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
+        for stored in sessions:
+            await self._push_ring(call, stored.id)
 
     async def _push_ring(self, call: calls.Call, session: str) -> None:
         if call.offer is None:
@@ -125,10 +125,10 @@ class Switchboard:
         for call in await self._engine.live_calls(session.key):
             if call.callee.key != session.key or call.answered is not None:
                 continue
-            if not resumed:
-                await self._push_ring(call, session.id)
             if call.state is State.CALLING:
                 await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
+            if not resumed:
+                await self._push_ring(call, session.id)
 
     # --- what parties do
 
