@@ -85,7 +85,9 @@ class Peer:
         offer = read_offer(sdp)
         if self._leg is not None and self._leg.takes(offer):
             return await self._leg.answer(offer)
-        leg = Leg(self._servers, self._look, self._certificate)
+        # Browsers begin DTLS anew only where the fingerprint is another (RFC 8842, section 4).
+        certificate = Certificate.generateCertificate() if self._legs else self._certificate
+        leg = Leg(self._servers, self._look, certificate)
         try:
             answer = await leg.answer(offer)
         except BaseException:
