@@ -266,6 +266,12 @@ class PeopleContract:
         assert await engine.session("eve") is None
         assert {s.id for s in await engine.sessions()} == {"ann", "bob"}
 
+    async def test_what_was_saved_is_a_copy(self, engine: Engine) -> None:
+        rooms = {"lobby": False}
+        await engine.save_session(replace(session("ann"), rooms=rooms))
+        rooms["attic"] = True
+        assert await engine.session("ann") == replace(session("ann"), rooms={"lobby": False})
+
     async def test_sessions_are_found_by_name(self, engine: Engine) -> None:
         tab = replace(session("tab"), name_key="ann")
         for one in (session("ann"), session("bob"), tab):

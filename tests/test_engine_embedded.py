@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -200,6 +201,16 @@ async def test_live_calls_survive_as_they_were(box: Box) -> None:
     assert await engine.call("c") == ended(trickled)
 
 
+async def test_a_call_that_ended_after_its_candidates_is_over(box: Box) -> None:
+    trickled = replace(call("c"), version=1, candidates=(None,))
+    await box.engine.put_call(call("c"), None)
+    await box.engine.put_call(trickled, 0)
+    await box.engine.put_call(ended(trickled), 1)
+    engine = await box.restart()
+    assert await engine.live_calls() == []
+    assert (await engine.call("c")) == ended(trickled)
+
+
 async def test_without_a_file_nothing_survives() -> None:
     engine = EmbeddedEngine(None)
     await engine.open()
@@ -223,6 +234,14 @@ async def test_closing_leaves_one_file_and_no_thread(box: Box) -> None:
     await box.engine.close()
     assert threading.active_count() == threads - 1
     assert {p.name for p in box.path.parent.iterdir()} == {"ringback.db", "ringback.db-lock"}
+
+
+async def test_closing_merges_the_log_while_somebody_reads(box: Box) -> None:
+    await box.engine.publish(draft("a"))
+    with contextlib.closing(sqlite3.connect(box.path)) as reader:
+        assert reader.execute("SELECT text FROM messages").fetchall() == [("hello",)]
+        await box.engine.close()
+        assert box.path.with_name("ringback.db-wal").stat().st_size == 0
 
 
 async def test_a_closed_engine_stores_nothing(tmp_path: Path) -> None:
@@ -307,6 +326,7 @@ async def test_old_messages_make_room_for_new_ones(box: Box) -> None:
     await box.engine.close()
     engine = box.new(keep=10)
     await engine.open()
+    await engine.join(Presence("lobby", "ann", "ann"))
     for i in range(35):
         await engine.publish(draft(f"c{i}"))
     await engine.publish(draft("only", room="attic"))

@@ -42,6 +42,22 @@ async def test_a_cancelled_wait_leaves_no_lock() -> None:
     assert len(locks) == 0
 
 
+async def test_keys_are_taken_in_their_order_however_they_are_named() -> None:
+    locks = Locks()
+    keys = [f"key {i}" for i in range(10)]
+
+    async def wait() -> None:
+        async with locks.hold(*reversed(keys)):
+            pass
+
+    async with locks.hold(keys[0]):
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        assert len(locks) == 1
+    async with asyncio.timeout(5):
+        await waiting
+
+
 async def test_a_cancelled_holder_lets_go() -> None:
     locks = Locks()
     holds = asyncio.Event()

@@ -118,6 +118,30 @@ async def test_where_nothing_can_succeed_it_is_tried_once(storage: Storage, writ
     assert len({id(error) for error in results}) == 4
 
 
+async def test_trying_one_by_one_ends_where_nothing_can_succeed(
+    storage: Storage, writer: Writer
+) -> None:
+    tries: list[int] = []
+
+    def full(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def broken(connection: sqlite3.Connection) -> None:
+        tries.append(1)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        raise error
+
+    results = await asyncio.gather(
+        *(writer.write(work) for work in (full, broken, broken, broken)), return_exceptions=True
+    )
+    assert len(tries) == 1
+    assert [str(error).rpartition(": ")[2] for error in results] == [
+        "database or disk is full",
+        *["disk I/O error"] * 3,
+    ]
+
+
 async def test_the_queue_is_bounded(storage: Storage, writer: Writer) -> None:
     futures = [writer.submit(partial(note, text=t)) for t in "abcdefgh"]
     with pytest.raises(EngineError, match="too many"):
