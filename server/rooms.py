@@ -169,7 +169,8 @@ class RoomService:
         return await self._engine.rooms()
 
     def _room_of(self, session: Session, text: str) -> str:
-        room = clean_room(text)
+        # A name as it came in `joined` need not be cleaned for every message.
+        room = text if text in session.rooms else clean_room(text)
         if room not in session.rooms:
             raise ProtocolError(ErrorCode.NOT_IN_ROOM)
         return room
