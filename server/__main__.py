@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import click
 
 from ringback import __version__
 
-from . import settings
+from . import logs, settings
 from .config import Config
 
 UNUSABLE = 2
@@ -53,9 +52,7 @@ def serve(**flags: Any) -> None:
         config = settings.read(flags, os.environ)
     except settings.SettingError as error:
         _refuse(str(error))
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.setup(config.log_level)
     for name in settings.unknown(os.environ):
         click.echo(f"{name} is no setting and has no effect.", err=True)
     sys.exit(_run(config))
