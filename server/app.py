@@ -23,7 +23,9 @@ def create_app(config: Config) -> web.Application:
     lies in it is damaged.
     """
     secret = identity.load_secret(config.data)
-    engine = EmbeddedEngine(config.data / DATABASE, config.hold)
+    limits = config.limits
+    path = config.data / DATABASE
+    engine = EmbeddedEngine(path, config.hold, mailbox=limits.mailbox, window=limits.history)
     app = web.Application(client_max_size=forms.MAX_BYTES)
     app[CONFIG] = config
     app[SECRET] = secret
