@@ -62,13 +62,12 @@ class Offer:
     refused: int
 
 
-def read_candidate(line: str, *, loopback: bool = False) -> RemoteCandidate | None:
+def read_candidate(line: str) -> RemoteCandidate | None:
     """A candidate that may be tried, or None for one that is well formed but refused.
 
     Refused are TCP, components other than RTP, host names (a browser's mDNS name is not
     looked up: its own checks show us the address), ports below 1024 and addresses that are
-    no single host's. `loopback`: whether our own addresses are loopback ones too.
-    Raises `BadOffer` for what is no candidate.
+    no single host's or this host's own. Raises `BadOffer` for what is no candidate.
     """
     if len(line) > MAX_LINE or not (match := _CANDIDATE.fullmatch(line.strip())):
         raise BadOffer("The candidate is not of the agreed form.", "ice")
@@ -84,14 +83,14 @@ def read_candidate(line: str, *, loopback: bool = False) -> RemoteCandidate | No
     inner = getattr(address, "ipv4_mapped", None) or address
     if inner.is_multicast or inner.is_unspecified or (inner.is_link_local and inner.version == 4):
         return None
-    if str(inner) == "255.255.255.255" or (inner.is_loopback and not loopback):
+    if str(inner) == "255.255.255.255" or inner.is_loopback:
         return None
     if int(port) < MIN_PORT or "%" in host:
         return None
     return RemoteCandidate(foundation, int(priority), str(address), int(port), kind)
 
 
-def read_offer(sdp: str, *, loopback: bool = False) -> Offer:
+def read_offer(sdp: str) -> Offer:
     """Check an offer and take its candidates out. Raises `BadOffer`."""
     lines = _lines(sdp)
     kept: list[str] = []
@@ -99,7 +98,7 @@ def read_offer(sdp: str, *, loopback: bool = False) -> Offer:
     refused = 0
     for line in lines:
         if line.startswith("a=candidate:"):
-            candidate = read_candidate(line, loopback=loopback)
+            candidate = read_candidate(line)
             if candidate is None or candidate in candidates:
                 refused += 1
             else:

@@ -19,6 +19,7 @@ from aiortc import (
     RTCRtpCodecParameters,
     RTCRtpTransceiver,
 )
+from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from OpenSSL import SSL
 from pylibsrtp import Session, ffi, lib  # type: ignore[attr-defined]
 
@@ -31,7 +32,7 @@ class Certificate(RTCCertificate):
 
     _context: SSL.Context | None = None
 
-    def _create_ssl_context(self, srtp_profiles):  # type: ignore[no-untyped-def]
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
         return self._context

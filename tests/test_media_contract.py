@@ -1,0 +1,340 @@
+"""What Ringback relies on in aiortc, aioice and pylibsrtp beyond their public interfaces.
+
+A failure here means that a new version of one of them changed a part that `bots/media/parts.py`
+uses. Each test says in a sentence what was relied on; that file is then to be adapted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import socket
+from collections.abc import AsyncIterator
+from socket import SOCK_DGRAM
+from typing import Any
+
+import pytest
+from aioice.ice import CandidatePair, Connection, StunProtocol
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSessionDescription,
+    rtcdtlstransport,
+)
+from aiortc.rtp import RtpPacket
+from pylibsrtp import Error, Policy, Session
+
+from ringback.bots.media import parts
+from tests.callers import PATIENCE, Caller, needs_address
+
+CONFIGURATION = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+
+
+@pytest.fixture
+async def answerer() -> AsyncIterator[RTCPeerConnection]:
+    """A peer that has taken an offer of sound and pictures, and made no answer yet."""
+    caller = Caller()
+    pc = RTCPeerConnection(CONFIGURATION)
+    offer = RTCSessionDescription(await caller.offer(), "offer")
+    await pc.setRemoteDescription(offer)
+    yield pc
+    await pc.close()
+    await caller.close()
+
+
+def test_a_connection_keeps_its_certificate_in_a_list_of_one() -> None:
+    pc = RTCPeerConnection(CONFIGURATION)
+    before = pc._RTCPeerConnection__certificates  # type: ignore[attr-defined]
+    assert len(before) == 1, "RTCPeerConnection no longer holds one certificate in a list"
+    certificate = parts.Certificate.generateCertificate()
+    parts.use_certificate(pc, certificate)
+    assert before == [certificate], "the list of certificates was not the one in use"
+
+
+@needs_address
+async def test_the_certificate_put_in_is_the_one_in_the_answer(
+    answerer: RTCPeerConnection,
+) -> None:
+    pc = RTCPeerConnection(CONFIGURATION)
+    certificate = parts.Certificate.generateCertificate()
+    parts.use_certificate(pc, certificate)
+    pc.addTransceiver("audio")
+    await pc.setLocalDescription(await pc.createOffer())
+    assert certificate.getFingerprints()[0].value in pc.localDescription.sdp, (
+        "RTCPeerConnection took its certificate from elsewhere than the list"
+    )
+    await pc.close()
+
+
+def test_a_certificate_makes_its_openssl_context_in_one_method() -> None:
+    certificate = parts.Certificate.generateCertificate()
+    profiles = rtcdtlstransport.SRTP_PROFILES
+    first = certificate._create_ssl_context(profiles)
+    assert first is certificate._create_ssl_context(srtp_profiles=profiles), (
+        "RTCCertificate._create_ssl_context no longer takes srtp_profiles"
+    )
+    assert "_create_ssl_context(" in inspect.getsource(RTCDtlsTransport.start), (
+        "RTCDtlsTransport.start no longer asks its certificate for the context"
+    )
+
+
+@needs_address
+async def test_all_media_of_a_bundle_share_one_dtls_and_one_ice_transport(
+    answerer: RTCPeerConnection,
+) -> None:
+    dtls = parts.dtls_of(answerer)
+    assert isinstance(dtls, RTCDtlsTransport)
+    assert {t.receiver.transport for t in answerer.getTransceivers()} == {dtls}, (
+        "with MAX_BUNDLE an answerer no longer puts all media on one transport"
+    )
+    assert isinstance(parts.ice_of(dtls), Connection), (
+        "RTCIceTransport._connection is no longer aioice's Connection"
+    )
+
+
+async def test_a_connection_without_media_has_no_transport() -> None:
+    pc = RTCPeerConnection(CONFIGURATION)
+    with pytest.raises(LookupError):
+        parts.dtls_of(pc)
+
+
+@needs_address
+async def test_a_data_channel_alone_has_a_transport() -> None:
+    pc = RTCPeerConnection(CONFIGURATION)
+    pc.createDataChannel("x")
+    assert isinstance(parts.dtls_of(pc), RTCDtlsTransport)
+    await pc.close()
+
+
+@needs_address
+async def test_sender_and_receiver_start_nothing_when_their_methods_are_replaced(
+    answerer: RTCPeerConnection,
+) -> None:
+    [audio, _] = answerer.getTransceivers()
+    parts.hold_still(audio)
+    await audio.sender.send(None)  # type: ignore[arg-type]
+    await audio.receiver.receive(None)  # type: ignore[arg-type]
+    source = inspect.getsource(RTCPeerConnection)
+    assert "transceiver.sender.send(" in source, "aiortc no longer starts a sender with `send`"
+    assert "transceiver.receiver.receive(" in source, (
+        "aiortc no longer starts a receiver with `receive`"
+    )
+    for stop in (RTCRtpSender.stop, RTCRtpReceiver.stop):
+        assert "__started" in inspect.getsource(stop), (
+            "stopping what never started is no longer nothing"
+        )
+
+
+@needs_address
+async def test_what_is_read_of_a_transceiver_stands_in_its_answer(
+    answerer: RTCPeerConnection,
+) -> None:
+    [audio, video] = answerer.getTransceivers()
+    [opus] = [c for c in parts.codecs_of(audio) if c.name == "opus"]
+    opus.parameters = {"useinbandfec": 1}
+    answer = (await answerer.createAnswer()).sdp
+    media, rtx = parts.sources_of(video)
+    assert f"a=ssrc-group:FID {media} {rtx}" in answer, (
+        "RTCRtpSender._ssrc and _rtx_ssrc are no longer what the answer says"
+    )
+    assert "useinbandfec=1" in answer, "the answer is no longer made from transceiver._codecs"
+
+
+def test_nothing_of_transport_wide_feedback_is_negotiated() -> None:
+    from aiortc.codecs import CODECS, HEADER_EXTENSIONS
+
+    uris = [e.uri for kind in HEADER_EXTENSIONS.values() for e in kind]
+    feedback = [f.type for kind in CODECS.values() for c in kind for f in c.rtcpFeedback]
+    assert not any("transport-wide" in uri for uri in uris), (
+        "aiortc now negotiates transport-wide sequence numbers, which a mirror must not return"
+    )
+    assert "transport-cc" not in feedback
+
+
+# --- aioice -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def connections() -> AsyncIterator[tuple[Connection, Connection]]:
+    """Two ICE connections that know each other's candidates and have not connected yet."""
+    one, two = Connection(ice_controlling=True), Connection(ice_controlling=False)
+    for mine, other in ((one, two), (two, one)):
+        await mine.gather_candidates()
+        other.remote_username, other.remote_password = mine.local_username, mine.local_password
+    for mine, other in ((one, two), (two, one)):
+        for candidate in mine.local_candidates:
+            await other.add_remote_candidate(candidate)
+        await other.add_remote_candidate(None)
+    yield one, two
+    await one.close()
+    await two.close()
+
+
+@needs_address
+async def test_the_parts_of_an_ice_connection(connections: tuple[Connection, Connection]) -> None:
+    one, two = connections
+    sockets = parts.protocols(one)
+    assert sockets, "Connection._protocols is empty after gathering"
+    assert all(isinstance(p, StunProtocol) for p in sockets)
+    assert all(hasattr(p.transport, "sendto") for p in sockets)
+    assert parts.nominated(one) is None
+    await asyncio.gather(one.connect(), two.connect())
+    pair = parts.nominated(one)
+    assert isinstance(pair, CandidatePair), "Connection._nominated no longer holds the pair"
+    assert pair.protocol in sockets
+    assert parts.proven(one, pair.protocol, pair.remote_addr), (
+        "the nominated pair is not among the proven ones of Connection._check_list"
+    )
+    assert not parts.proven(one, pair.protocol, ("192.0.2.99", 9999))
+
+
+@needs_address
+async def test_the_transport_calls_what_stands_on_the_protocol_object(
+    connections: tuple[Connection, Connection],
+) -> None:
+    one, two = connections
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+    [protocol, *_] = parts.protocols(two)
+
+    def received(data: bytes | str, address: tuple[object, ...]) -> None:
+        assert isinstance(data, bytes)
+        came.put_nowait(data)
+
+    protocol.datagram_received = received  # type: ignore[method-assign,assignment]
+    address = protocol.transport.get_extra_info("sockname")[:2]
+    [sender] = [
+        p for p in parts.protocols(one) if p.local_candidate.host == protocol.local_candidate.host
+    ]
+    sender.transport.sendto(b"media", address)
+    async with asyncio.timeout(PATIENCE):
+        assert await came.get() == b"media", (
+            "the event loop no longer looks datagram_received up for each datagram"
+        )
+
+
+@needs_address
+async def test_data_that_is_refused_does_not_reach_the_queue_and_passed_data_does(
+    connections: tuple[Connection, Connection],
+) -> None:
+    one, _ = connections
+    refused: list[bytes] = []
+    parts.refuse_data(one, lambda data, component: refused.append(data))
+    [protocol, *_] = parts.protocols(one)
+    protocol.datagram_received(b"", ("192.0.2.1", 1))
+    assert refused == [b""], "StunProtocol no longer gives data to Connection.data_received"
+    assert parts.waiting(one) == 0
+    parts.pass_data(one, b"hello")
+    assert parts.waiting(one) == 1, "Connection.data_received no longer fills Connection._queue"
+
+
+# --- SRTP ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Dtls:
+    """What a cipher needs of a DTLS transport."""
+
+    _rx_srtp: Session | None = None
+    _tx_srtp: Session | None = None
+
+
+def session(direction: int) -> Session:
+    return Session(Policy(key=bytes(range(30)), ssrc_type=direction))
+
+
+def test_srtp_in_place_is_what_pylibsrtp_does() -> None:
+    packet = RtpPacket(payload_type=96, sequence_number=7, ssrc=5, payload=bytes(1000)).serialize()
+    sealed = session(Policy.SSRC_ANY_OUTBOUND).protect(packet)
+    dtls: Any = Dtls(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND))
+    cipher = parts.Cipher(dtls)
+    assert cipher.ready
+    size = cipher.unprotect(sealed, rtcp=False)
+    assert bytes(cipher.view[:size]) == packet
+    size = cipher.protect(size, rtcp=False)
+    assert bytes(cipher.view[:size]) == sealed
+
+
+def test_srtcp_in_place_is_what_pylibsrtp_does() -> None:
+    packet = b"\x80\xc9\x00\x01\x00\x00\x00\x05"
+    sealed = session(Policy.SSRC_ANY_OUTBOUND).protect_rtcp(packet)
+    dtls: Any = Dtls(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND))
+    cipher = parts.Cipher(dtls)
+    size = cipher.unprotect(sealed, rtcp=True)
+    assert bytes(cipher.view[:size]) == packet
+    size = cipher.protect(size, rtcp=True)
+    assert bytes(cipher.view[:size]) == sealed
+
+
+def test_a_packet_that_is_not_genuine_opens_to_nothing() -> None:
+    dtls: Any = Dtls(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND))
+    cipher = parts.Cipher(dtls)
+    assert cipher.unprotect(b"\x80\x60" + bytes(60), rtcp=False) == 0
+    with pytest.raises(Error):
+        session(Policy.SSRC_ANY_INBOUND).unprotect(b"\x80\x60" + bytes(60))
+
+
+def test_without_keys_nothing_opens() -> None:
+    dtls: Any = Dtls()
+    cipher = parts.Cipher(dtls)
+    assert not cipher.ready
+    assert cipher.unprotect(bytes(60), rtcp=False) == 0
+    assert cipher.protect(60, rtcp=False) == 0
+
+
+@needs_address
+async def test_a_dtls_transport_keeps_its_srtp_sessions_where_they_are_looked_for(
+    answerer: RTCPeerConnection,
+) -> None:
+    dtls = parts.dtls_of(answerer)
+    cipher = parts.Cipher(dtls)
+    assert not cipher.ready, "RTCDtlsTransport._rx_srtp and _tx_srtp are there before the handshake"
+    source = inspect.getsource(RTCDtlsTransport._setup_srtp)
+    assert "self._rx_srtp = " in source, "the handshake no longer sets _rx_srtp"
+    assert "self._tx_srtp = " in source, "the handshake no longer sets _tx_srtp"
+
+
+# --- why all this is needed ---------------------------------------------------------------
+
+
+@needs_address
+@pytest.mark.parametrize("data", [b"", b"\x80" * 1501], ids=["empty", "too long"])
+async def test_a_plain_aiortc_call_still_dies_of_a_strangers_datagram(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If this fails the trap is gone, and the guard's first reason with it."""
+    caplog.set_level(logging.CRITICAL, "aiortc")
+    caller = Caller(video=None)
+    other = RTCPeerConnection(CONFIGURATION)
+    other.addTransceiver("audio")
+    dead = asyncio.Event()
+
+    async def answer(sdp: str) -> str:
+        await other.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await other.setLocalDescription(await other.createAnswer())
+        return other.localDescription.sdp
+
+    # The task that dies of it is nobody's: keep its exception from being a warning.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+
+    def look() -> None:
+        if other.connectionState == "closed":
+            dead.set()
+
+    await caller.call(answer)
+    other.on("connectionstatechange", look)
+    [protocol, *_] = parts.protocols(parts.ice_of(parts.dtls_of(other)))
+    address = protocol.transport.get_extra_info("sockname")
+    with socket.socket(protocol.transport.get_extra_info("socket").family, SOCK_DGRAM) as stranger:
+        stranger.sendto(data, address)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await dead.wait()
+    finally:
+        await caller.close()
+        await other.close()
