@@ -33,6 +33,8 @@ MALFORMED = frozenset(
     }
 )
 BATCH = 100
+STOPPING = "The server is stopping."
+NOT_A_SOCKET = "This address speaks WebSocket (RFC 6455), version 13."
 
 Explain = Callable[[ProtocolError], bytes]
 
@@ -52,10 +54,9 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: Connection) -> bool:
-        """Count a socket; False if its address has as many as it may, or all are leaving."""
+        """Count a socket; False if its address has as many as it may."""
         limits = self.config.limits
-        full = self._addresses[connection.address] >= limits.sockets_per_address and limits.on
-        if full or self.draining:
+        if limits.on and self._addresses[connection.address] >= limits.sockets_per_address:
             return False
         self._open.add(connection)
         self._addresses[connection.address] += 1
@@ -66,18 +67,23 @@ class Connections:
         if connection in self._open:
             self._open.discard(connection)
             self._addresses[connection.address] -= 1
-            self._addresses += Counter()
+            if not self._addresses[connection.address]:
+                del self._addresses[connection.address]
 
     async def drain(self) -> None:
-        """Tell all clients that the server stops, and close their sockets in batches."""
+        """Tell all clients that the server stops, and close their sockets.
+
+        They close side by side, so that those who do not take part cost their second once.
+        """
         self.draining = True
         told = list(self._open)
-        for connection in told:
-            connection.drain(round(self.config.drain * 1000))
         for start in range(0, len(told), BATCH):
-            words = "The server is stopping."
-            batch = told[start : start + BATCH]
-            await asyncio.gather(*(c.outbox.shut(CloseCode.GOING_AWAY, words) for c in batch))
+            for connection in told[start : start + BATCH]:
+                connection.drain(round(self.config.drain * 1000))
+                connection.outbox.close(CloseCode.GOING_AWAY, STOPPING)
+            # Between two batches everything else has its turn.
+            await asyncio.sleep(0)
+        await asyncio.gather(*(c.outbox.shut(CloseCode.GOING_AWAY, STOPPING) for c in told))
 
     async def close(self) -> None:
         """End what still runs for sockets."""
@@ -117,7 +123,8 @@ class Connection:
         self._drains = drains
         self.address = request.remote or ""
         transport = request.transport
-        assert transport is not None
+        if transport is None:
+            raise ConnectionResetError("The client has gone again.")
         self.outbox = Outbox(ws, transport, self._all.framer, self._limits, self._all.tasks)
         limits, now = self._limits, _now()
         self._bucket = Bucket(limits.messages_per_second, limits.messages_burst, now)
@@ -131,6 +138,8 @@ class Connection:
     async def messages(self) -> AsyncIterator[bytes]:
         """Text messages of the right size and at the right pace; the others are answered."""
         async for message in self._ws:
+            if self.outbox.closed:
+                continue
             if message.type is WSMsgType.TEXT:
                 error = self._objection(message.data)
                 if error is None:
@@ -165,14 +174,15 @@ class Connection:
         A `ProtocolError` is answered; any other exception is a fault of ours: it is logged
         with its traceback, answered as `INTERNAL`, and the connection goes on.
         """
-        async for payload in self.messages():
-            try:
-                await handle(payload)
-            except ProtocolError as error:
-                self.refuse(error)
-            except Exception:
-                log.exception("A message from %s could not be handled", self.address)
-                self.refuse(ProtocolError(ErrorCode.INTERNAL))
+        with self.outbox.reading():
+            async for payload in self.messages():
+                try:
+                    await handle(payload)
+                except ProtocolError as error:
+                    self.refuse(error)
+                except Exception:
+                    log.exception("A message from %s could not be handled", self.address)
+                    self.refuse(ProtocolError(ErrorCode.INTERNAL))
 
 
 Serve = Callable[[Connection], Awaitable[None]]
@@ -191,24 +201,42 @@ async def accept(
         raise web.HTTPForbidden(text="This page may not use the exchange.")
     ws = web.WebSocketResponse(
         heartbeat=config.ping,
+        autoclose=False,  # the outbox answers
         compress=False,
         max_msg_size=READ_AT_MOST * config.limits.message,
         decode_text=False,
     )
-    if not ws.can_prepare(request):
-        raise web.HTTPUpgradeRequired(text="This address speaks WebSocket.")
-    await ws.prepare(request)
-    connections = request.app[CONNECTIONS]
-    connection = Connection(request, ws, explain, drains)
-    if not connections.add(connection):
-        await connection.outbox.shut(CloseCode.TOO_MANY, "Too many connections from here.")
-        return ws
+    if not _is_handshake(ws, request):
+        wanted = {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        return web.Response(status=426, text=NOT_A_SOCKET, headers=wanted)
     try:
-        await serve(connection)
-    finally:
-        connections.remove(connection)
-        await connection.outbox.shut(CloseCode.GOING_AWAY, "")
+        await ws.prepare(request)
+        connection = Connection(request, ws, explain, drains)
+    except ConnectionError:
+        log.debug("A client had gone before it was let in")
+        return ws if ws.prepared else web.Response(status=400)
+    await _keep(request.app[CONNECTIONS], connection, serve)
     return ws
+
+
+def _is_handshake(ws: web.WebSocketResponse, request: web.Request) -> bool:
+    try:
+        return bool(ws.can_prepare(request))
+    except ValueError:  # a key that is not even ASCII
+        return False
+
+
+async def _keep(connections: Connections, connection: Connection, serve: Serve) -> None:
+    if connections.draining:
+        await connection.outbox.shut(CloseCode.GOING_AWAY, STOPPING)
+    elif not connections.add(connection):
+        await connection.outbox.shut(CloseCode.TOO_MANY, "Too many connections from here.")
+    else:
+        try:
+            await serve(connection)
+        finally:
+            connections.remove(connection)
+            await connection.outbox.shut(CloseCode.GOING_AWAY, "")
 
 
 def _now() -> float:

@@ -53,6 +53,7 @@ class _Client:
         self._connection = connection
         self._guest = guest
         self._session: Session | None = None
+        self._greeting = False
 
     async def run(self) -> None:
         limits = self._exchange.config.limits
@@ -61,11 +62,20 @@ class _Client:
             await self._connection.run(self._handle)
         finally:
             late.cancel()
-            if self._session is not None:
-                await self._exchange.detach(self._session, self._connection.outbox)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self._session is None:
+            return
+        try:
+            await self._exchange.detach(self._session, self._connection.outbox)
+        except EngineError as error:
+            log.warning("The store failed when a client left: %s", error)
 
     def _no_hello(self) -> None:
-        if self._session is None and self._exchange.config.limits.on:
+        # A hello that a slow store has not answered yet was said in time.
+        waiting = self._session is None and not self._greeting
+        if waiting and self._exchange.config.limits.on:
             self._connection.outbox.close(CloseCode.HELLO_TIMEOUT, "Nobody said hello.")
 
     async def _handle(self, payload: bytes) -> None:
@@ -74,8 +84,7 @@ class _Client:
             if self._session is not None:
                 await self._exchange.handle(self._session, message)
             elif isinstance(message, Hello):
-                line = self._connection.outbox
-                self._session = await self._exchange.hello(line, message, self._guest)
+                await self._hello(message)
             else:
                 raise ProtocolError(ErrorCode.HELLO_FIRST)
         except ProtocolError as error:
@@ -87,3 +96,11 @@ class _Client:
         except Exception as error:
             log.exception("A %s message could not be handled", type(message).__name__)
             raise ProtocolError(ErrorCode.INTERNAL, re=message.id) from error
+
+    async def _hello(self, message: Hello) -> None:
+        self._greeting = True
+        try:
+            line = self._connection.outbox
+            self._session = await self._exchange.hello(line, message, self._guest)
+        finally:
+            self._greeting = False

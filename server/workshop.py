@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,7 +85,7 @@ async def _room(request: web.Request) -> web.StreamResponse:
     room, name = request.match_info["room"], request.match_info["username"]
 
     async def serve(accepted: Connection) -> None:
-        await _Room(exchange, accepted, guest).run(room, name)
+        await _Room(exchange, accepted, guest, room, name).run()
 
     return await connection.accept(request, serve, _explain, drains=False)
 
@@ -115,6 +116,15 @@ def _read(payload: bytes, kind: type[Any]) -> Any:
         raise ProtocolError(ErrorCode.BAD_JSON) from error
 
 
+@contextmanager
+def _stored() -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        log.warning("The store failed: %s", error)
+        raise ProtocolError(ErrorCode.NOT_STORED) from error
+
+
 class _Shell:
     """The line of the exchange to a plain client; subclasses translate."""
 
@@ -139,50 +149,65 @@ class _Shell:
 
     async def login(self, name: str) -> None:
         """Become somebody."""
-        self.session = await self.exchange.hello(self, p.Hello(v=p.VERSION, name=name), self.guest)
+        hello = p.Hello(v=p.VERSION, name=name)
+        with _stored():
+            self.session = await self.exchange.hello(self, hello, self.guest)
 
     async def ask(self, message: p.ClientMessage) -> None:
         """Ask something of the exchange as this client."""
         if self.session is None:
             raise ProtocolError(ErrorCode.HELLO_FIRST, "Log in first.")
-        await self.exchange.handle(self.session, message)
+        with _stored():
+            await self.exchange.handle(self.session, message)
 
-    async def serve(self, handle: Callable[[bytes], Awaitable[None]]) -> None:
-        """Handle what the client says until it goes."""
-
-        async def stored(payload: bytes) -> None:
-            try:
-                await handle(payload)
-            except EngineError as error:
-                log.warning("The store failed: %s", error)
-                raise ProtocolError(ErrorCode.NOT_STORED) from error
-
+    async def run(self) -> None:
+        """Serve the client until it goes; then its calls end and its name is free."""
         try:
-            await self.connection.run(stored)
+            if await self.begin():
+                await self.connection.run(self.handle)
         finally:
-            if self.session is not None:
-                await self.exchange.bye(self.session, self)
+            await self._leave()
+
+    async def begin(self) -> bool:
+        """Do what comes before the first message; False if the client cannot stay."""
+        raise NotImplementedError
+
+    async def handle(self, payload: bytes) -> None:
+        """Do what the client asks."""
+        raise NotImplementedError
+
+    async def _leave(self) -> None:
+        if self.session is None:
+            return
+        try:
+            await self.exchange.bye(self.session, self)
+        except EngineError as error:
+            log.warning("The store failed when a plain client left: %s", error)
 
 
 class _Room(_Shell):
-    room = ""
+    def __init__(
+        self, exchange: Exchange, connection: Connection, guest: str | None, room: str, name: str
+    ) -> None:
+        super().__init__(exchange, connection, guest)
+        self._room = room
+        self._name = name
 
-    async def run(self, room: str, name: str) -> None:
+    async def begin(self) -> bool:
         try:
-            await self.login(name)
-            await self.ask(p.Join(room=room))
+            await self.login(self._name)
+            await self.ask(p.Join(room=self._room))
         except ProtocolError as error:
             self.connection.refuse(error)
-            await self.connection.outbox.shut(CloseCode.REFUSED, str(error))
-            if self.session is not None:
-                await self.exchange.bye(self.session, self)
-            return
-        self.room = room
-        await self.serve(self._handle)
+            ours = error.code is ErrorCode.NOT_STORED
+            code = CloseCode.INTERNAL if ours else CloseCode.REFUSED
+            self.connection.outbox.close(code, str(error))
+            return False
+        return True
 
-    async def _handle(self, payload: bytes) -> None:
+    async def handle(self, payload: bytes) -> None:
         text = _read(payload, _Message).message
-        await self.ask(p.Chat(room=self.room, text=text, cid=secrets.token_urlsafe(12)))
+        await self.ask(p.Chat(room=self._room, text=text, cid=secrets.token_urlsafe(12)))
 
     def translate(self, message: p.ServerMessage) -> list[bytes]:
         if not isinstance(message, p.ChatMessage):
@@ -201,11 +226,11 @@ class _Phone(_Shell):
         super().__init__(exchange, connection, guest)
         self._calls: dict[str, str] = {}
 
-    async def run(self) -> None:
+    async def begin(self) -> bool:
         self.connection.outbox.send(_say("connection", message="Connected"))
-        await self.serve(self._handle)
+        return True
 
-    async def _handle(self, payload: bytes) -> None:
+    async def handle(self, payload: bytes) -> None:
         envelope = _read(payload, _Envelope)
         kind = _DATA.get(envelope.type)
         if kind is None:
@@ -272,6 +297,9 @@ class _Phone(_Shell):
     def _over(self, message: p.Ended | p.Elsewhere) -> list[bytes]:
         for name in [n for n, call in self._calls.items() if call == message.call]:
             del self._calls[name]
+            if isinstance(message, p.Ended) and message.winner is not None:
+                # Both called at once: the other call, which was told already, goes on.
+                self._calls[name] = message.winner
         words = message.message if isinstance(message, p.Ended) else "Handled elsewhere."
         return [_say("call_ended", reason=message.reason, message=words)]
 

@@ -13,6 +13,7 @@ from hypothesis import settings
 from ringback.server.config import Config
 
 if TYPE_CHECKING:
+    from tests.clients import Crowd
     from tests.reading import Reader
     from tests.running import Server
 
@@ -87,3 +88,13 @@ async def new_reader(server: Server) -> AsyncIterator[NewReader]:
     yield make
     for reader in made:
         await reader.session.close()
+
+
+@pytest.fixture
+async def crowd() -> AsyncIterator[Crowd]:
+    """Makes clients of the sockets."""
+    from tests.clients import Crowd
+
+    made = Crowd()
+    yield made
+    await made.close()
