@@ -121,7 +121,7 @@ def test_another_plan_is_noticed(texts: Texts, right: str, wrong: str) -> None:
 
 def test_a_file_that_is_not_in_the_plan_is_noticed(texts: Texts) -> None:
     more = {**texts, "server/engine/novel.py": ""}
-    assert list(plan_faults(texts["ARCHITECTURE.md"], more)) == ["novel.py is not in the tree"]
+    assert "novel.py is not in the tree" in plan_faults(texts["ARCHITECTURE.md"], more)
 
 
 def test_the_plan_is_short(texts: Texts) -> None:
