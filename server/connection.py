@@ -33,6 +33,7 @@ MALFORMED = frozenset(
     }
 )
 BATCH = 100
+TOO_MANY_ERRORS = "Too many messages could not be read, or came too fast."
 STOPPING = "The server is stopping."
 NOT_A_SOCKET = "This address speaks WebSocket (RFC 6455), version 13."
 
@@ -165,8 +166,7 @@ class Connection:
         self._strikes.append(now)
         full = len(self._strikes) == self._strikes.maxlen
         if full and now - self._strikes[0] <= self._limits.errors_window:
-            words = "Too many messages could not be read."
-            self.outbox.close(CloseCode.TOO_MANY_ERRORS, words)
+            self.outbox.close(CloseCode.TOO_MANY_ERRORS, TOO_MANY_ERRORS)
 
     async def run(self, handle: Callable[[bytes], Awaitable[None]]) -> None:
         """Give every message to `handle` until the socket closes.

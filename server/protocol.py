@@ -21,7 +21,7 @@ from msgspec import Meta, Struct, field
 
 VERSION = 1
 
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 Word = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=65536)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -673,6 +673,8 @@ def decode(text: str | bytes) -> ClientMessage:
 
 
 def _explain(text: str | bytes, error: Exception) -> ProtocolError:
+    if isinstance(error, UnicodeError):
+        return ProtocolError(ErrorCode.BAD_JSON)
     try:
         head = _head.decode(text)
     except msgspec.ValidationError:

@@ -113,7 +113,11 @@ class Bare:
     async def send(self, message: object, opcode: int = 1) -> None:
         """Send one masked frame: JSON, or bytes as they are."""
         data = message if isinstance(message, bytes) else json.dumps(message).encode()
-        await asyncio.get_running_loop().sock_sendall(self.sock, frame(data, opcode))
+        await self.send_all(frame(data, opcode))
+
+    async def send_all(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
 
     async def read(self, size: int = 65536) -> bytes:
         """Some bytes; empty when the server has closed or cut the connection."""
