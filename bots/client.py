@@ -37,6 +37,7 @@ MAX_UNSENT = 256
 MAX_MESSAGE = 1024 * 1024
 REPLY = 10.0
 HELLO = 10.0
+GOODBYE = 1.0
 HEARTBEAT = 20.0
 PAUSE_FIRST, PAUSE_MOST = 0.25, 15.0
 
@@ -194,6 +195,7 @@ class Client:
                 heartbeat=HEARTBEAT,
                 headers=self._headers,
                 max_msg_size=MAX_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
             )
             try:
                 self.welcome = await self._greet(ws)
