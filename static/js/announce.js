@@ -12,7 +12,7 @@ const MOST_NOTES = 3;
  */
 export function announce(text) {
   const dialogue = document.querySelector("dialog:modal");
-  const place = (dialogue ?? document).querySelector("[data-announcer]");
+  const place = (dialogue ?? document.body).querySelector(":scope > [data-announcer]");
   if (!place) return;
   // The same words twice in a row are news as well.
   place.textContent = place.textContent === text ? `${text}\u00a0` : text;

@@ -58,7 +58,7 @@ export class ChatLog {
    * @param {ChatMessage[]} history
    */
   fill(history) {
-    this.#list.setAttribute("aria-live", "off");
+    this.#scroller.setAttribute("aria-live", "off");
     const waiting = [...this.#list.querySelectorAll(".pending")];
     this.#list.replaceChildren();
     this.#last = this.#marker = null;
@@ -66,7 +66,7 @@ export class ChatLog {
     this.#list.append(...waiting);
     this.toEnd();
     // Only what comes from now on is news.
-    setTimeout(() => this.#list.setAttribute("aria-live", "polite"), 500);
+    setTimeout(() => this.#scroller.setAttribute("aria-live", "polite"), 500);
   }
 
   /** @param {ChatMessage} message */
@@ -115,7 +115,7 @@ export class ChatLog {
     const day = dayOf(time);
     const firstOfDay = last === null || dayOf(last.time) !== day;
     const items = [];
-    if (firstOfDay) items.push(make("li", { class: "day", role: "separator" }, day));
+    if (firstOfDay) items.push(make("li", { class: "day" }, day));
     const marked = this.#marker !== null && this.#list.lastElementChild === this.#marker;
     const goesOn = !firstOfDay && !marked && last.from === from && time - last.time < TOGETHER;
     this.#last = { from, time };
@@ -142,7 +142,7 @@ export class ChatLog {
   /** The line above the first message that nobody has seen yet. */
   #mark() {
     this.#marker?.remove();
-    this.#marker = make("li", { class: "new-line", role: "separator" }, "New messages");
+    this.#marker = make("li", { class: "new-line" }, "New messages");
     const pending = this.#list.querySelector(".pending");
     if (pending) pending.before(this.#marker);
     else this.#list.append(this.#marker);

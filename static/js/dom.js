@@ -72,7 +72,9 @@ function firstLetter(word) {
  * @returns {string}
  */
 export function initials(name) {
-  const words = name.split(/[\s._-]+/u).filter(Boolean);
+  const parts = name.split(/[\s._-]+/u).filter(Boolean);
+  const spoken = parts.filter((part) => /^[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(part));
+  const words = spoken.length > 0 ? spoken : parts;
   const ends = words.length > 1 ? [words[0], words[words.length - 1]] : words;
   return ends.map((word) => firstLetter(word ?? "")).join("");
 }

@@ -113,8 +113,9 @@ class Drawer {
     });
     this.#closer.addEventListener("click", () => this.close());
     this.#shade.addEventListener("click", () => this.close());
-    this.#drawer.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+    document.addEventListener("keydown", (event) => {
+      const dialogue = document.querySelector("dialog:modal");
+      if (event.key === "Escape" && !dialogue) this.close();
     });
     matchMedia("(min-width: 48rem)").addEventListener("change", () => this.close(false));
   }

@@ -121,7 +121,8 @@ export class StageControls {
       const hovered = matchMedia("(hover: hover)").matches;
       const keyboard = this.#stage.querySelector("button:focus-visible") !== null;
       const busy = !this.#menu.hidden || keyboard || !hovered;
-      const quiet = this.phone.live?.state === "connected" && !busy;
+      const picture = this.#stage.classList.contains("with-picture");
+      const quiet = this.phone.live?.state === "connected" && picture && !busy;
       this.#stage.classList.toggle("quiet-stage", quiet);
     }, FADE_AFTER);
   }

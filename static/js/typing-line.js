@@ -1,6 +1,6 @@
 // Who is writing at the moment.
 
-import { find, person } from "./dom.js";
+import { find, make, person } from "./dom.js";
 
 /** Without news for this long (ms) somebody no longer writes. */
 const FADES = 7_000;
@@ -29,9 +29,12 @@ export class TypingLine {
   #show() {
     const names = [...this.#writing.keys()];
     if (names.length === 0) return this.#line.replaceChildren();
-    const shown = names.slice(0, NAMED).flatMap((name, i) => (i ? [", ", person(name)] : [person(name)]));
-    const more = names.length - NAMED;
+    const named = names.slice(0, names.length > NAMED ? 1 : NAMED);
+    const shown = make("span", { class: "names" });
+    named.forEach((name, i) => shown.append(i ? " and " : "", person(name)));
+    const more = names.length - named.length;
     const others = more > 0 ? ` and ${more} more` : "";
-    this.#line.replaceChildren(...shown, `${others} ${names.length === 1 ? "is" : "are"} writing…`);
+    const tail = `${others} ${names.length === 1 ? "is" : "are"} writing…`;
+    this.#line.replaceChildren(shown, make("span", { class: "tail" }, tail));
   }
 }

@@ -45,8 +45,6 @@ export class Wire extends Emitter {
   #socket = null;
   /** @type {{session: string, key: string, n: number} | null} */
   #session;
-  /** @type {string[]} */
-  #left;
   #attempt = 0;
   #notBefore = 0;
   #heard = 0;
@@ -70,7 +68,6 @@ export class Wire extends Emitter {
     this.name = name;
     this.probe = probe;
     this.#session = saved ? { session: saved.session, key: saved.key, n: saved.n } : null;
-    this.#left = saved?.rooms ?? [];
   }
 
   /** Connect, and stay connected until `stop`. */
@@ -206,9 +203,6 @@ export class Wire extends Emitter {
     if (!welcome.resumed) this.rooms.forget();
     this.#become("open");
     this.emit("opened", { welcome, asked });
-    for (const room of this.#left.splice(0)) {
-      if (welcome.resumed && !this.rooms.has(room)) this.tell({ type: "leave", room });
-    }
     for (const room of this.rooms.unmarked()) this.#rejoin(room);
     for (const { message, id } of this.#requests.unsent()) this.#send(message, id);
     this.emit("welcome", welcome);
