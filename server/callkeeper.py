@@ -132,10 +132,12 @@ class CallKeeper:
                 return after
         raise ProtocolError(ErrorCode.INTERNAL)
 
-    async def happen(self, call: str, what: What, by: Session | Who) -> None:
+    async def happen(
+        self, call: str, what: What, by: Session | Who, winner: str | None = None
+    ) -> None:
         """Let something happen that nobody asked for; that it came too late is no fault."""
         try:
-            await self.change(call, what, by)
+            await self.change(call, what, by, winner=winner)
         except ProtocolError as error:
             if error.code not in (ErrorCode.NO_SUCH_CALL, ErrorCode.WRONG_STATE):
                 raise

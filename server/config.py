@@ -59,7 +59,7 @@ class Config(Struct, frozen=True, kw_only=True):
     ping: float = 20.0
     """How often an idle connection is asked whether it is alive."""
     drain: float = 2.0
-    """How long clients are given to leave when the server stops."""
+    """How long clients are told to wait before they come back, when the server stops."""
     limits: Limits = Limits()
     """What one client may ask of the server."""
     ice_servers: tuple[IceServer, ...] = ()

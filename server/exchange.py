@@ -145,14 +145,23 @@ class Exchange:
             bot=bot,
             about=message.about or "",
         )
-        if name is not None:
-            await self.people.claim(name, user, bot, stored.about)
         session = Session(stored, self.config.limits, self.clock.now())
-        await self.engine.save_session(stored)
-        self._sessions[session.id] = session
         session.line = line
-        await self._welcome(session, key, resumed=False, re=message.id)
+        session.hold()
         session.topics["session"] = self._subscribe(session)
+        try:
+            await self.engine.save_session(stored)
+            if name is not None:
+                await self.people.claim(name, user, bot, stored.about)
+            await self._welcome(session, key, resumed=False, re=message.id)
+        except BaseException:
+            session.drop_subscriptions()
+            await self.engine.drop_session(stored.id, stored.key_hash)
+            if name is not None and not await self._others(session, connected=False):
+                await self.people.gone(name, user, bot)
+            raise
+        self._sessions[session.id] = session
+        session.go_on({})
         await self._calls.arrived(session, resumed=False)
         return session
 
@@ -171,7 +180,9 @@ class Exchange:
         session = self._sessions.get(asked.session) if asked else None
         if asked is None or session is None:
             return None
-        if not hmac.compare_digest(session.stored.key_hash, hash_key(asked.key)):
+        shown = hash_key(asked.key)
+        known = (session.stored.key_hash, session.key_before)
+        if not any(hmac.compare_digest(key_hash, shown) for key_hash in known):
             return None
         anonymous = session.stored.user.startswith("anonymous-")
         if not anonymous and user != session.stored.user:
@@ -191,6 +202,8 @@ class Exchange:
         session.line = line
         session.hold()
         key = new_key()
+        # Should this welcome get lost on the way, the client has only the key it showed.
+        session.key_before = hash_key(resume.key)
         await self.engine.save_session(session.update(key_hash=hash_key(key), expires=None))
         if session.name:
             stored = session.stored
@@ -221,6 +234,7 @@ class Exchange:
                 limits=self.config.limits,
                 ping=self.config.ping,
                 time=round(self.clock.now() * 1000),
+                v=p.VERSION,
                 re=re,
             )
         )

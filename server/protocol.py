@@ -290,7 +290,7 @@ class Call(Request, frozen=True, kw_only=True):
 
 
 class Answer(Request, frozen=True, kw_only=True):
-    """Answer a ringing call, or an offer made during a call's set-up."""
+    """Answer a ringing call; the first of one's tabs to do so has it."""
 
     call: Id
     description: Description
@@ -453,7 +453,7 @@ class Welcome(Event, frozen=True, kw_only=True):
     limits: Limits
     ping: float
     time: int
-    v: int = VERSION
+    v: int
     re: str | None = None
 
 

@@ -56,6 +56,7 @@ class Session:
     def __init__(self, stored: StoredSession, limits: Limits, now: float) -> None:
         self.stored = stored
         self.line: Line | None = None
+        self.key_before = ""
         self.rooms: dict[str, Unsubscribe] = {}
         self.topics: dict[str, Unsubscribe] = {}
         self._held: list[bytes] | None = None

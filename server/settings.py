@@ -139,7 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("reconnect", "--reconnect", "SECONDS", "How long a call may be broken.", _number),
     Setting("hold", "--hold", "SECONDS", "How long a dropped name is kept.", _number),
     Setting("ping", "--ping", "SECONDS", "How often idle clients are asked.", _number),
-    Setting("drain", "--drain", "SECONDS", "Time for clients at the end.", _number),
+    Setting("drain", "--drain", "SECONDS", "How long clients wait to return.", _number),
     Setting(
         "limits", "--limit", "NAME=N|off", "What one client may ask; several are allowed.",
         _limits, True, "--limits",

@@ -85,6 +85,9 @@ class Switchboard:
         if not call.callee.bot:
             live = live + await self._engine.live_calls(call.callee.key)
         admission, other = calls.admit(call, live, claim.call_waiting)
+        if other is not None and other.answered is not None and await self._left(other, call):
+            await self._put_through(call, claim)
+            return
         match admission:
             case Admission.BUSY:
                 await self._keeper.refuse(call, What.BUSY)
@@ -92,9 +95,19 @@ class Switchboard:
                 await self._keeper.refuse(call, What.GLARE, winner=other.id)
             case Admission.GLARE_WON if other is not None:
                 await self._ring(call)
-                await self._keeper.change(other.id, What.GLARE, Who.EXCHANGE, winner=call.id)
+                await self._keeper.happen(other.id, What.GLARE, Who.EXCHANGE, winner=call.id)
             case _:
                 await self._ring(replace(call, waiting=admission is Admission.WAITING))
+
+    async def _left(self, other: calls.Call, call: calls.Call) -> bool:
+        """End `other` if the caller's side of it has no socket: they closed that window, and
+        by calling the same person again from another one say that they will not return."""
+        who = Who.CALLER if other.caller.key == call.caller.key else Who.CALLEE
+        stored = await self._engine.session(other.party(who).session)
+        if stored is not None and stored.expires is None:
+            return False
+        await self._keeper.happen(other.id, What.GONE, who)
+        return True
 
     async def _ring(self, call: calls.Call) -> None:
         await self._keeper.create(call)
@@ -136,7 +149,10 @@ class Switchboard:
         """Answer a ringing call; the first session to do so has it."""
         self.check_description(message.description, "answer")
         await self._refuse_if_in_another_call(session, message.call)
-        after = await self._keeper.change(message.call, What.ANSWER, session)
+        found, _ = await self._keeper.find(session, message.call)
+        # Under the lock of the pair, so that no glare is decided over a call being answered.
+        async with self._engine.hold(*found.keys):
+            after = await self._keeper.change(message.call, What.ANSWER, session)
         answered = Answered(call=after.id, description=message.description)
         await self._keeper.push(after.caller.session, answered)
         await self._keeper.elsewhere(after, session.id, "answered")
@@ -152,7 +168,7 @@ class Switchboard:
 
     async def candidate(self, session: Session, message: RelayedCandidate) -> None:
         """Carry a candidate; before the answer it goes to everything that rings."""
-        size = len(message.candidate.candidate) if message.candidate else 0
+        size = len(message.candidate.candidate.encode(errors="replace")) if message.candidate else 0
         if self._limits.on and size > self._limits.candidate:
             raise ProtocolError(ErrorCode.BAD_CANDIDATE)
 

@@ -173,14 +173,14 @@ async def test_a_resume_goes_as_told(server: Server) -> None:
                 ("joined", "kitchen"),
                 ("resync", "garden"),
             ]
-            async with http.ws_connect(f"{server.ws}/ws") as late:
-                await late.send_json(hello | {"name": "Ann"})
-                assert (await hear(late))["code"] == "name_taken"
             again = resume | {"key": said[0]["key"]}
             async with http.ws_connect(f"{server.ws}/ws") as other:
                 await other.send_json(hello | {"resume": again})
                 assert (await hear(other))["resumed"] is True
                 assert (await back.receive(timeout=PATIENCE)).data == 4409
+                async with http.ws_connect(f"{server.ws}/ws") as late:
+                    await late.send_json(hello)
+                    assert (await hear(late))["code"] == "name_taken"
 
 
 async def test_what_a_stop_says_is_as_told(server: Server) -> None:

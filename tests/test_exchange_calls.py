@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from ringback.server import protocol as p
-from ringback.server.protocol import ErrorCode
+from ringback.server.protocol import ErrorCode, ProtocolError
 from tests.playbook import ANSWER, OFFER, Board, Player, make_board
 
 
@@ -266,6 +267,39 @@ async def test_a_pair_that_talks_cannot_call_again(board: Board) -> None:
     await second_tab.call("again", "alice")
     second_tab.hears("ended", reason="busy")
     assert len(await board.live()) == 1
+
+
+async def test_calling_again_after_closing_the_window_ends_the_call_left_behind(
+    board: Board,
+) -> None:
+    alice, bob = await talk(board)
+    await alice.drops()
+    again = await board.come("alice")
+    assert again.welcome["calls"] == []
+    await again.call("k2", "bob")
+    bob.hears("ended", call="k", reason="lost")
+    bob.hears("ring", call="k2", waiting=None)
+    again.hears("ringing")
+    assert await board.live() == ["ringing"]
+
+
+async def test_an_answer_and_a_call_the_other_way_at_once_leave_one_call(tmp_path: Path) -> None:
+    board = await make_board(tmp_path / "ringback.sqlite3", limits=p.Limits(calls_per_minute=1000))
+    ann, one = await board.come("ann"), await board.come("ben")
+    two = await board.come("ben")
+    for number in range(10):
+        await ann.call(f"z{number}", "ben")
+        answer = one.says(p.Answer(call=f"z{number}", description=ANSWER))
+        back = two.call(f"a{number}", "ann")
+        at_once = [answer, back] if number % 2 else [back, answer]
+        outcomes = await asyncio.gather(*at_once, return_exceptions=True)
+        refusals = [o.code for o in outcomes if isinstance(o, ProtocolError)]
+        assert set(refusals) <= {ErrorCode.NO_SUCH_CALL}
+        assert [o for o in outcomes if o is not None and not isinstance(o, ProtocolError)] == []
+        live = await board.engine.live_calls()
+        assert len(live) == 1
+        await (ann if live[0].caller.key == "ann" else two).hangup(live[0].id)
+    await board.close()
 
 
 async def test_one_cannot_call_oneself_nor_be_in_two_calls(board: Board) -> None:

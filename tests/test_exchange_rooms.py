@@ -216,6 +216,8 @@ async def test_a_key_works_once_and_only_with_its_cookie(board: Board) -> None:
     old = p.Resume(bob.session.id, bob.welcome["key"], 0)
     await bob.drops()
     await bob.returns()
+    await bob.drops()
+    await bob.returns()
     for resume, guest in (
         (old, bob.guest),
         (p.Resume(bob.session.id, bob.welcome["key"], 0), "somebody else"),
@@ -231,6 +233,36 @@ async def test_a_key_works_once_and_only_with_its_cookie(board: Board) -> None:
         bob.silent()
         await bob.says(p.Contacts(id="1"))
         bob.hears("contacts")
+
+
+async def test_a_welcome_that_got_lost_does_not_lose_the_session(board: Board) -> None:
+    bob = await board.come("bob")
+    shown = bob.welcome
+    for _ in range(3):
+        await bob.drops()
+        await bob.returns()
+        assert bob.welcome["resumed"] is True
+        bob.welcome = shown
+    await bob.drops()
+    await bob.returns()
+    shown = bob.welcome
+    await bob.drops()
+    await bob.returns()
+    assert bob.welcome["resumed"] is True
+
+
+async def test_a_hello_that_could_not_be_stored_holds_no_name(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(session: object) -> None:
+        raise EngineError("disk full")
+
+    monkeypatch.setattr(board.engine, "save_session", fail)
+    with pytest.raises(EngineError):
+        await board.come("bob")
+    monkeypatch.undo()
+    eve = await board.come("bob", guest="eve")
+    assert eve.welcome["name"] == "bob"
 
 
 async def test_a_second_socket_of_a_session_replaces_the_first(board: Board) -> None:

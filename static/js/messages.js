@@ -77,7 +77,7 @@
  *
  * @typedef {{type: "welcome", session: string, key: string, name: string | null,
  *   resumed: boolean, calls: CallInfo[], ice_servers: IceServer[], limits: Limits,
- *   ping: number, time: number, v?: number, re?: string}} Welcome
+ *   ping: number, time: number, v: number, re?: string}} Welcome
  * @typedef {{type: "drain", after_ms: number}} Drain
  * @typedef {{type: "resync", room?: string}} Resync
  * @typedef {{type: "ok", re: string}} Ok
