@@ -39,6 +39,9 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work`; an exception is logged with its traceback."""
         task = asyncio.get_running_loop().create_task(work)
@@ -52,11 +55,11 @@ class Tasks:
             log.error("A background task failed", exc_info=error)
 
     async def close(self) -> None:
-        """Cancel all and wait until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel all, also what they spawn while they end, and wait until they have ended."""
+        while tasks := [task for task in self._tasks if not task.done()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class SystemClock:
