@@ -75,7 +75,7 @@ class Pictures(MediaStreamTrack):
     def __init__(self, first: int = 0) -> None:
         super().__init__()
         self.sent = 0
-        self._first = first
+        self.first = first
         self._start = 0.0
         self._milestones: list[tuple[int, asyncio.Event]] = []
 
@@ -93,7 +93,7 @@ class Pictures(MediaStreamTrack):
                 event.set()
         self._start = self._start or time.monotonic()
         await asyncio.sleep(max(0.0, self._start + self.sent / RATE - time.monotonic()))
-        frame = picture(self._first + self.sent)
+        frame = picture(self.first + self.sent)
         frame.pts = self.sent * 90000 // RATE
         frame.time_base = fractions.Fraction(1, 90000)
         self.sent += 1

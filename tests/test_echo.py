@@ -1,0 +1,445 @@
+"""The echo bot on the line of a real exchange, called by aiortc peers."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import re
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import TypeVar
+
+import pytest
+
+from ringback.bots import echo, peer
+from ringback.bots.client import Client
+from ringback.bots.echo import EchoBot
+from ringback.bots.media import parts
+from ringback.server import protocol as p
+from ringback.server.identity import mint_bot_token
+from ringback.server.keys import SECRET
+from tests.callers import PATIENCE, TONE, Caller, needs_address
+from tests.running import Server
+
+pytestmark = needs_address
+
+Kind = TypeVar("Kind", bound=p.Event)
+GENEROUS = p.Limits(calls_per_minute=100_000, messages_per_second=10_000, messages_burst=10_000)
+
+
+class Phone:
+    """A person's session on the exchange, and what a person does with it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.call = ""
+        self.answer = ""
+
+    async def dial(self, sdp: str, to: str = "echo") -> None:
+        """Place a call with an offer."""
+        self.call = secrets.token_hex(8)
+        description = p.Description(type="offer", sdp=sdp)
+        await self.client.request(
+            p.Call(call=self.call, to=to, media=p.Media(), description=description)
+        )
+
+    async def talk(self, caller: Caller, to: str = "echo") -> None:
+        """Call, and wait until the media is there."""
+        await self.dial(await caller.offer(), to)
+        self.answer = (await self.event(p.Answered)).description.sdp
+        await caller.accept(self.answer)
+        await caller.connected()
+
+    async def renegotiate(self, caller: Caller) -> None:
+        """Offer anew inside the call."""
+        description = p.Description(type="offer", sdp=await caller.offer())
+        await self.client.request(p.SendDescription(call=self.call, description=description))
+        answer = await self.event(p.RelayedDescription)
+        assert answer.description.type == "answer"
+        await caller.accept(answer.description.sdp)
+
+    async def event(self, kind: type[Kind]) -> Kind:
+        """The next event of one kind; others are passed over."""
+        async with asyncio.timeout(PATIENCE):
+            async for event in self.client:
+                if isinstance(event, kind):
+                    return event
+        raise AssertionError("the session ended")
+
+    async def hang_up(self) -> p.Ended:
+        """End the call."""
+        await self.client.request(p.Hangup(call=self.call))
+        return await self.event(p.Ended)
+
+
+class Line:
+    """An exchange with echo on the line; `phone` gives people telephones."""
+
+    def __init__(self, server: Server, bot: EchoBot, stack: AsyncExitStack) -> None:
+        self.server = server
+        self.bot = bot
+        self._stack = stack
+
+    async def phone(self, name: str) -> Phone:
+        """A telephone for somebody."""
+        client = Client(self.server.ws + "/ws", name=name)
+        return Phone(await self._stack.enter_async_context(client))
+
+    def caller(self, **options: object) -> Caller:
+        """A browser's place: hangs up when the test ends."""
+        made = Caller(**options)  # type: ignore[arg-type]
+        self._stack.push_async_callback(made.close)
+        return made
+
+    async def talking(self, name: str = "ann", **options: object) -> tuple[Phone, Caller]:
+        """Somebody in a call with echo."""
+        phone, caller = await self.phone(name), self.caller(**options)
+        await phone.talk(caller)
+        return phone, caller
+
+    async def idle(self) -> None:
+        """Wait until the bot has freed all its calls."""
+        tasks = [call.task for call in self.bot.calls.values()]
+        if tasks:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait(tasks)
+        assert self.bot.calls == {}
+
+
+Start = Callable[..., Awaitable[Line]]
+
+
+@pytest.fixture
+async def start(
+    serve: Callable[..., Awaitable[Server]], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Start]:
+    """Starts an exchange with an echo bot."""
+    monkeypatch.setattr("ringback.bots.client.GOODBYE", 0.1)
+    async with AsyncExitStack() as stack:
+
+        async def begin(max_calls: int = echo.MAX_CALLS) -> Line:
+            server = await serve(limits=GENEROUS)
+            token = mint_bot_token(server.app[SECRET], "echo", 600)
+            client = Client(server.ws + "/ws", token=token, about=echo.ABOUT)
+            bot = EchoBot(await stack.enter_async_context(client), max_calls=max_calls)
+            running = asyncio.create_task(bot.run())
+
+            async def stop() -> None:
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+
+            stack.push_async_callback(stop)
+            return Line(server, bot, stack)
+
+        yield begin
+
+
+@pytest.fixture
+async def line(start: Start) -> Line:
+    return await start()
+
+
+def growing(numbers: list[int]) -> bool:
+    return all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+
+
+# --- a call -------------------------------------------------------------------------------
+
+
+async def test_echo_is_on_the_line_and_says_what_it_does(line: Line) -> None:
+    phone = await line.phone("ann")
+    people = await phone.client.request(p.Contacts())
+    assert isinstance(people, p.ContactList)
+    [contact] = [person for person in people.people if person.bot]
+    assert contact == p.Contact(name="echo", bot=True, about="Repeats what it hears and sees.")
+
+
+async def test_who_calls_echo_sees_and_hears_themselves(line: Line) -> None:
+    phone, caller = await line.talking(channel=True)
+    numbers, heard = await asyncio.gather(caller.numbers(8), caller.heard())
+    assert growing(numbers)
+    assert heard == pytest.approx(TONE, rel=0.05)
+    ended = await phone.hang_up()
+    assert ended.reason is p.Reason.HANGUP
+    await line.idle()
+    records = await phone.client.request(p.Records())
+    assert isinstance(records, p.RecordList)
+    [record] = records.records
+    assert (record.peer, record.outgoing, record.reason) == ("echo", True, p.Reason.HANGUP)
+    assert record.connected is not None, "the bot did not say that it was connected"
+
+
+async def test_several_callers_at_once_get_their_own_pictures(line: Line) -> None:
+    calls = [await line.talking(name, audio=None) for name in ("ann", "bob", "eve")]
+    for offset, (_, caller) in enumerate(calls):
+        caller.pictures.first = 0x1000 * (offset + 1)
+    assert len(line.bot.calls) == 3
+    for offset, (_, caller) in enumerate(calls):
+        numbers = await caller.numbers(20)
+        assert growing(numbers)
+        assert numbers[-1] // 0x1000 == offset + 1
+    for phone, _ in calls:
+        await phone.hang_up()
+    await line.idle()
+
+
+async def test_the_camera_comes_later(line: Line) -> None:
+    phone, caller = await line.talking(video=None)
+    caller.add(caller.pictures, "VP8")
+    await phone.renegotiate(caller)
+    assert growing(await caller.numbers(5))
+
+
+async def test_the_caller_restarts_its_connection(line: Line) -> None:
+    phone, first = await line.talking(audio=None)
+    await first.numbers(2)
+    second = line.caller(audio=None)
+    await phone.renegotiate(second)
+    await second.connected()
+    assert growing(await second.numbers(5))
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+    await line.idle()
+
+
+async def test_candidates_may_come_one_by_one_and_be_nonsense(line: Line) -> None:
+    phone, caller = await line.phone("ann"), line.caller(video=None)
+    lines = (await caller.offer()).splitlines()
+    await phone.dial("\r\n".join(x for x in lines if "candidate" not in x) + "\r\n")
+    candidates = [x[2:] for x in lines if x.startswith("a=candidate")]
+    for text in ("nonsense", "candidate:1 1 udp 1 127.0.0.1 80 typ host", *candidates, ""):
+        candidate = p.Candidate(candidate=text, sdp_mid="0", sdp_m_line_index=0)
+        await phone.client.request(p.SendCandidate(call=phone.call, candidate=candidate))
+    await phone.client.request(p.SendCandidate(call=phone.call, candidate=None))
+    await caller.accept((await phone.event(p.Answered)).description.sdp)
+    await caller.connected()
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+
+
+# --- how calls end ------------------------------------------------------------------------
+
+
+GARBAGE = {
+    "nothing": ("", "signalling"),
+    "prose": ("I would like to talk to echo, please.", "signalling"),
+    "only a version": ("v=0\r\n", "media"),
+    "long": ("v=0\r\n" + "a=x\r\n" * 6000, "signalling"),
+    "no transport": ("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n", "signalling"),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+async def test_an_offer_that_is_garbage_ends_failed_and_the_next_call_works(
+    line: Line, name: str
+) -> None:
+    sdp, part = GARBAGE[name]
+    phone = await line.phone("ann")
+    await phone.dial(sdp)
+    ended = await phone.event(p.Ended)
+    assert (ended.reason, ended.part) == (p.Reason.FAILED, part)
+    caller = line.caller(video=None)
+    await phone.talk(caller)
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (r"a=rtpmap:(\d+) opus/48000/2", r"a=rtpmap:\1 opus/fast/2", "media"),
+        (r"a=rtpmap:(\d+) opus/48000/2", r"a=rtpmap:\1 speex/16000", "media"),
+        (r"a=setup:actpass", r"a=setup:maybe", "media"),
+        (r"a=ice-pwd:\S+", "a=ice-pwd:short", "ice"),
+        (r"a=extmap:1 ", "a=extmap:one ", "media"),
+    ],
+)
+async def test_an_offer_that_is_nearly_right_ends_failed(
+    line: Line, old: str, new: str, part: str
+) -> None:
+    phone, caller = await line.phone("ann"), line.caller(video=None)
+    await phone.dial(re.sub(old, new, await caller.offer()))
+    ended = await phone.event(p.Ended)
+    assert (ended.reason, ended.part) == (p.Reason.FAILED, part)
+    await line.idle()
+
+
+async def test_garbage_in_a_call_ends_that_call_only(line: Line) -> None:
+    phone, _ = await line.talking()
+    other, caller = await line.talking("bob")
+    description = p.Description(type="offer", sdp="garbage")
+    await phone.client.request(p.SendDescription(call=phone.call, description=description))
+    assert (await phone.event(p.Ended)).reason is p.Reason.LOST
+    assert growing(await caller.numbers(5))
+    await other.hang_up()
+    await line.idle()
+
+
+async def test_a_caller_whose_media_closes_is_hung_up_on(line: Line) -> None:
+    phone, caller = await line.talking(video=None)
+    await caller.close()
+    assert (await phone.event(p.Ended)).reason is p.Reason.HANGUP
+    await line.idle()
+
+
+async def test_a_caller_who_vanishes_is_noticed(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("TICK", 0.05), ("QUIET", 0.3), ("GONE", 0.8)):
+        monkeypatch.setattr(peer, name, seconds)
+    phone, caller = await line.talking(video=None)
+    [call] = line.bot.calls.values()
+    for protocol in parts.protocols(parts.ice_of(parts.dtls_of(caller.pc))):
+        protocol.transport.abort()
+    ended = await phone.event(p.Ended)
+    assert (ended.reason, ended.part) == (p.Reason.LOST, "ice")
+    await line.idle()
+    assert call.peer.leg is not None
+    assert call.peer.leg.state == "closed"
+
+
+async def test_a_silence_that_passes_is_only_a_reconnecting(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("TICK", 0.05), ("QUIET", 0.3)):
+        monkeypatch.setattr(peer, name, seconds)
+    phone, caller = await line.talking(video=None)
+    await caller.heard()
+    [call] = line.bot.calls.values()
+    leg = call.peer.leg
+    assert leg is not None
+    assert leg.mirror is not None
+    states: asyncio.Queue[str] = asyncio.Queue()
+    tell = line.bot.client.tell
+
+    def listen(message: p.Request) -> None:
+        if isinstance(message, p.Progress):
+            states.put_nowait(message.state)
+        tell(message)
+
+    monkeypatch.setattr(line.bot.client, "tell", listen)
+    sockets = parts.protocols(leg.mirror.connection)
+    hearing = [protocol.datagram_received for protocol in sockets]
+    for protocol in sockets:
+        monkeypatch.setattr(protocol, "datagram_received", lambda data, address: None)
+    async with asyncio.timeout(PATIENCE):
+        while await states.get() != "reconnecting":
+            pass
+    for protocol, hears in zip(sockets, hearing, strict=True):
+        monkeypatch.setattr(protocol, "datagram_received", hears)
+    async with asyncio.timeout(PATIENCE):
+        while await states.get() != "connected":
+            pass
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+
+
+async def test_a_caller_who_never_connects_fails(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("TICK", 0.05), ("CONNECT", 0.3)):
+        monkeypatch.setattr(peer, name, seconds)
+    phone, caller = await line.phone("ann"), line.caller(video=None)
+    await phone.dial(await caller.offer())
+    await phone.event(p.Answered)
+    ended = await phone.event(p.Ended)
+    assert (ended.reason, ended.part) == (p.Reason.FAILED, "ice")
+    await line.idle()
+
+
+async def test_a_full_bot_is_busy(start: Start) -> None:
+    line = await start(max_calls=1)
+    first, caller = await line.talking()
+    second = await line.phone("bob")
+    await second.dial(await line.caller(video=None).offer())
+    assert (await second.event(p.Ended)).reason is p.Reason.BUSY
+    assert growing(await caller.numbers(3))
+    await first.hang_up()
+    await line.idle()
+    await second.talk(line.caller(video=None))
+
+
+async def test_a_flood_of_signals_ends_the_call(line: Line) -> None:
+    phone, caller = await line.talking(video=None)
+    await caller.heard()
+    [call] = line.bot.calls.values()
+    candidate = p.RelayedCandidate(call=call.id, candidate=None)
+    for _ in range(echo.MAX_WAITING + 1):
+        call.signal(candidate)
+    assert (await phone.event(p.Ended)).reason is p.Reason.LOST
+    await line.idle()
+
+
+async def test_an_unanswered_call_that_is_cancelled_is_freed(line: Line) -> None:
+    phone, caller = await line.phone("ann"), line.caller(video=None)
+    await phone.dial(await caller.offer())
+    await phone.client.request(p.Hangup(call=phone.call))
+    await phone.event(p.Ended)
+    await line.idle()
+
+
+# --- what happens around a call -----------------------------------------------------------
+
+
+async def test_datagrams_that_end_aiortc_calls_do_not_end_ours(line: Line) -> None:
+    phone, caller = await line.talking(audio=None)
+    before = await caller.numbers(3)
+    ports = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", phone.answer)
+    assert ports
+    for host, port in set(ports):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+            for data in (b"", b"\x80" * 1501, b"\xbf" * 9000, b"\x16", b"\x00" * 20, b"x"):
+                stranger.sendto(data, (host, int(port)))
+    after = await caller.numbers(12)
+    assert growing(before + after)
+    [call] = line.bot.calls.values()
+    assert call.peer.leg is not None
+    assert call.peer.leg.mirror is not None
+    assert call.peer.leg.mirror.guard.dropped.total() == 6 * len(set(ports))
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+
+
+async def test_a_call_outlives_the_bots_socket(line: Line) -> None:
+    phone, caller = await line.talking(audio=None)
+    ws = line.bot.client._ws
+    assert ws is not None
+    await ws.close()
+    assert growing(await caller.numbers(10))
+    await phone.renegotiate(caller)
+    assert growing(await caller.numbers(3))
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+    await line.idle()
+
+
+async def test_a_call_outlives_a_restart_of_the_exchange(
+    line: Line, serve: Callable[..., Awaitable[Server]]
+) -> None:
+    phone, caller = await line.talking(audio=None)
+    await line.server.stop()
+    assert growing(await caller.numbers(5))
+    await serve(port=line.server.port, data=line.server.data, limits=GENEROUS)
+    while (await phone.event(p.Welcome)).resumed is False:
+        raise AssertionError("the session was not resumed")
+    assert growing(await caller.numbers(5))
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+    await line.idle()
+
+
+async def test_a_new_session_frees_the_calls_of_the_old(line: Line) -> None:
+    await line.talking(video=None)
+    client = line.bot.client
+    client._memory.forget()
+    assert client._ws is not None
+    await client._ws.close()
+    await line.idle()
+
+
+async def test_a_certificate_is_renewed_before_it_expires(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = line.bot.certificate
+    assert line.bot.certificate is first
+    monkeypatch.setattr(
+        type(first), "expires", property(lambda self: datetime.datetime.now(datetime.UTC))
+    )
+    assert line.bot.certificate is not first
