@@ -66,8 +66,10 @@ class Box:
         self.now = NOW
         self.engine = self.new()
 
-    def new(self, keep: int = 10_000, rooms: int = 1024) -> EmbeddedEngine:
-        return EmbeddedEngine(self.path, 30.0, lambda: self.now, keep=keep, rooms=rooms)
+    def new(self, keep: int = 10_000, rooms: int = 1024, records: int = 100_000) -> EmbeddedEngine:
+        return EmbeddedEngine(
+            self.path, 30.0, lambda: self.now, keep=keep, rooms=rooms, records=records
+        )
 
     async def restart(self, later: float = 0.0) -> EmbeddedEngine:
         await self.engine.close()
@@ -338,6 +340,21 @@ async def test_old_messages_make_room_for_new_ones(box: Box) -> None:
     await engine.close()
     assert box.sql("SELECT COUNT(*), MIN(seq) FROM messages WHERE room = 1") == [(10, 27)]
     assert box.sql("SELECT COUNT(*) FROM messages WHERE room = 2") == [(1,)]
+
+
+async def test_old_records_make_room_for_new_ones_but_live_calls_stay(box: Box) -> None:
+    await box.engine.close()
+    engine = box.new(records=5)
+    await engine.open()
+    await engine.put_call(call("live", placed=0), None)
+    for number in range(1, 13):
+        await engine.put_call(ended(call(f"c{number}", placed=number)), None)
+    kept = await engine.records("u-ann", "ann", None, 100)
+    assert [one.id for one in kept] == [f"c{number}" for number in range(12, 7, -1)]
+    assert await engine.call("c1") is None
+    assert [one.id for one in await engine.live_calls()] == ["live"]
+    await engine.close()
+    assert box.sql("SELECT COUNT(*) FROM calls") == [(6,)]
 
 
 async def test_rooms_fall_out_of_memory_not_out_of_history(box: Box) -> None:

@@ -16,9 +16,10 @@ from .writer import Writer
 
 class CallBook:
     """Live calls. Memory may be ahead of the database by candidates, which come in dozens and
-    are worth nothing once the server was restarted."""
+    are worth nothing once the server was restarted. About `keep` ended ones are kept."""
 
-    def __init__(self, writer: Writer, stored: list[Call]) -> None:
+    def __init__(self, writer: Writer, stored: list[Call], keep: int) -> None:
+        self._keep = keep
         self._writer = writer
         self._live: dict[str, Call] = {}
         self._by_key: dict[str, dict[str, None]] = {}
@@ -49,7 +50,7 @@ class CallBook:
         if expect is None:
             if old is not None:
                 return False
-            return await self._store(call, tables.add_call)
+            return await self._store(call, partial(tables.add_call, keep=self._keep))
         if old is None or old.version != expect:
             return False
         if call == replace(old, version=call.version, candidates=call.candidates):

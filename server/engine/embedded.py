@@ -72,8 +72,8 @@ class EmbeddedEngine(Engine):
     `path` is the database file (None: nothing outlives the object), `hold` the seconds that
     sessions and names wait for their owners after `open`, `clock` tells seconds since 1970,
     `mailbox` is the messages kept for a session. The newest `keep` messages of each room are
-    stored; the newest `window` of the `rooms` rooms used last are in memory. At most `waiting`
-    writes wait for the disk.
+    stored; the newest `window` of the `rooms` rooms used last are in memory. About `records`
+    ended calls are stored. At most `waiting` writes wait for the disk.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class EmbeddedEngine(Engine):
         keep: int = 10_000,
         window: int = Limits().history,
         rooms: int = 1024,
+        records: int = 100_000,
         waiting: int = 8192,
     ) -> None:
         self._path = path
@@ -95,6 +96,7 @@ class EmbeddedEngine(Engine):
         self._keep = max(1, keep)
         self._window = max(1, window)
         self._most_rooms = max(1, rooms)
+        self._records = max(1, records)
         self._waiting = waiting
         self._topics = Topics()
         self._locks = Locks()
@@ -152,7 +154,7 @@ class EmbeddedEngine(Engine):
                 mailbox=self._mailbox,
                 lost_from=round(now * 1000),
             ),
-            CallBook(writer, old.calls),
+            CallBook(writer, old.calls, self._records),
         )
 
     async def close(self) -> None:

@@ -210,8 +210,9 @@ def take_mail(connection: sqlite3.Connection) -> list[Mail]:
 # --- calls
 
 
-def add_call(connection: sqlite3.Connection, call: Call) -> bool:
-    """Store a new call; False if its id was ever used."""
+def add_call(connection: sqlite3.Connection, call: Call, keep: int) -> bool:
+    """Store a new call; False if its id is known. Of the ended calls about the newest `keep`
+    stay, so that the book does not grow for ever."""
     query = (
         "INSERT INTO calls (id, caller, caller_key, callee, callee_key, placed, ended, data)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
@@ -219,7 +220,11 @@ def add_call(connection: sqlite3.Connection, call: Call) -> bool:
     caller, callee = call.caller, call.callee
     parties = (caller.user, caller.key, callee.user, callee.key)
     row = (call.id, *parties, call.placed, _ended(call), _json.encode(call))
-    return connection.execute(query, row).rowcount > 0
+    added = connection.execute(query, row)
+    if added.rowcount > 0 and added.lastrowid is not None and added.lastrowid > keep:
+        old = "DELETE FROM calls WHERE rowid <= ? AND ended IS NOT NULL"
+        connection.execute(old, (added.lastrowid - keep,))
+    return added.rowcount > 0
 
 
 def set_call(connection: sqlite3.Connection, call: Call) -> bool:
