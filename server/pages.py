@@ -143,8 +143,12 @@ async def door(request: web.Request) -> web.Response:
 
 
 async def call(request: web.Request) -> web.Response:
-    """The call page; the form alone for somebody whose name is not known or not free."""
-    username, to = await identity.remembered_name(request), request.query.get("to", "")
+    """The call page; the form alone for somebody whose name is not known or not free.
+
+    `?as=` names this window: another one of the same browser may have another name.
+    """
+    username = request.query.get("as") or await identity.remembered_name(request)
+    to = request.query.get("to", "")
     if not username:
         return await _call(request, "", to, {})
     name, error, status = await _check_name(request, username)

@@ -295,6 +295,21 @@ async def test_a_bad_name_for_calls_comes_back(
     assert (await ann.get("/call/")).fields["username"] == ""
 
 
+async def test_a_window_keeps_its_name_when_another_takes_a_new_one(ann: Reader) -> None:
+    await ann.call_as("Ann")
+    await ann.call_as("Bea")
+    for path, name in (("/call/?as=Ann", "Ann"), ("/call/?as=Bea", "Bea"), ("/call/", "Bea")):
+        page = await ann.get(path)
+        assert page.status == 200
+        assert page.body["data-username"] == name
+
+
+async def test_a_window_cannot_take_a_name_that_is_not_free(ann: Reader) -> None:
+    page = await ann.get("/call/?as=echo")
+    assert page.status == 409
+    assert page.fields["username"] == "echo"
+
+
 async def test_a_taken_name_for_calls_comes_back(ann: Reader, bob: Reader) -> None:
     await bob.call_as("Ann")
     async with ann.connected("Ann"):

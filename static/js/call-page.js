@@ -13,6 +13,8 @@ const RECORDS = 30;
 const RECORD_AFTER = 300;
 
 const { username = "", to = "" } = document.body.dataset;
+// The address keeps this window's name: another window may make the browser remember another.
+history.replaceState(null, "", `?${new URLSearchParams({ as: username, ...(to && { to }) })}`);
 const { wire, phone, media } = startShell(username);
 const preview = new Preview(media, username);
 const form = find("#dial", HTMLFormElement);
