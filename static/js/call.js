@@ -1,10 +1,10 @@
-// One call of this page: its peer connection, how far it is, and how it comes back when the
-// connection breaks. Knows the wire, but neither the page nor the other calls.
+// One call of this page: how far it is, what was measured, and how it ends. Knows the wire,
+// but neither the page nor the other calls.
 
 import { Emitter } from "./emitter.js";
-import { Link, fingerprint } from "./link.js";
 import { Quality } from "./quality.js";
 import { Repair } from "./repair.js";
+import { Signalling } from "./signalling.js";
 
 /** @typedef {import("./messages.js").Candidate} Candidate */
 /** @typedef {import("./messages.js").ClientMessage} ClientMessage */
@@ -33,8 +33,6 @@ import { Repair } from "./repair.js";
 
 /** How often (ms) the quality is measured. */
 const MEASURE_EVERY = 2_000;
-/** Candidates that may wait until this side has answered. */
-const MOST_EARLY = 64;
 
 /** @extends {Emitter<{change: Call, ended: Call}>} */
 export class Call extends Emitter {
@@ -45,36 +43,30 @@ export class Call extends Emitter {
   waiting = false;
   /** @type {Media} */
   theirMedia = { audio: true, video: true };
+  /** What the other side was told last of this side's sound and picture. */
+  saidMedia = "";
+  /** The ring that was answered. @type {import("./messages.js").Ring | null} */
+  ring = null;
+  /** Whether the other side answered, or this side did. */
+  answered = false;
   /** @type {number | null} ms since 1970 */
   connectedAt = null;
   /** @type {number | null} */
   endedAt = null;
   /** @type {End} */
   end = { reason: null, words: "" };
-  /** Whether the other side answered, or this side did. */
-  answered = false;
-  quality = new Quality();
-  /** @type {Link | null} */
-  link = null;
-  /** The ring that was answered. @type {import("./messages.js").Ring | null} */
-  ring = null;
-  /** What the other side was told last of this side's sound and picture. */
-  saidMedia = "";
   /** Whether the own camera was on at the end. */
   video = true;
-  #knownTheirs = "";
-  #rejoining = false;
+  quality = new Quality();
+  #signalling;
+  #repair;
+  /** When it was answered, by a steady clock. */
   #begun = 0;
-  #reported = false;
   /** @type {number | null} */
   #firstMedia = null;
-  /** @type {Candidate[]} */
-  #early = [];
-  /** @type {Promise<void>} */
-  #turn = Promise.resolve();
+  #reported = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #measuring;
-  #repair;
 
   /**
    * @param {object} options
@@ -93,16 +85,29 @@ export class Call extends Emitter {
     this.bot = bot;
     this.outgoing = outgoing;
     this.tell = tell;
-    this.iceServers = iceServers;
-    this.tracks = tracks;
     this.state = outgoing ? "calling" : "connecting";
     this.#repair = new Repair({
       canRestart: !bot,
       hearer: {
         progress: (state, part) =>
-          this.tell({ type: "progress", call: this.id, state, ...(part ? { part } : {}) }),
+          this.tell({ type: "progress", call: id, state, ...(part ? { part } : {}) }),
         become: (state) => (state === "connected" ? this.#connected() : this.#become(state)),
         fail: (part) => this.fail(part),
+      },
+    });
+    this.#signalling = new Signalling({
+      outgoing,
+      iceServers,
+      tracks,
+      hearer: {
+        describe: (description) => this.tell({ type: "description", call: id, description }),
+        candidate: (candidate) => this.tell({ type: "candidate", call: id, candidate }),
+        state: (link) => {
+          if (this.answered) this.#repair.look(link);
+        },
+        track: () => this.emit("change", this),
+        media: () => this.#media(),
+        failed: (error) => this.#misunderstood(error),
       },
     });
   }
@@ -111,18 +116,24 @@ export class Call extends Emitter {
     return this.state !== "ended";
   }
 
+  /** The peer connection there is now, if any. */
+  get link() {
+    return this.#signalling.link;
+  }
+
+  /** The other side's sound and picture. */
   get remote() {
     return this.link?.remote ?? null;
   }
 
   /** The caller's first offer. */
   offer() {
-    return this.#newLink().offer();
+    return this.#signalling.offer();
   }
 
   /** The offer is on its way: candidates may follow. */
   offered() {
-    this.link?.release();
+    this.#signalling.release();
   }
 
   /**
@@ -130,80 +141,46 @@ export class Call extends Emitter {
    * @param {Description} offer
    */
   accept(offer) {
-    return this.#newLink().accept(offer);
+    return this.#signalling.accept(offer);
   }
 
   /**
    * The answer is on its way: candidates may follow.
-   * @param {Candidate[]} early  of the other side, from while it rang
+   * @param {(Candidate | null)[]} early  of the other side, from while it rang
    */
   accepted(early) {
-    this.answered = true;
-    this.#connecting();
+    this.#begin();
     if (this.link) this.#repair.look(this.link);
-    this.link?.release();
-    for (const candidate of [...early, ...this.#early.splice(0)]) this.candidate(candidate);
+    this.#signalling.release(early);
   }
 
   /**
-   * They answered. After a reload there is nothing here that could take it: then a new offer
-   * goes out instead.
+   * They answered.
    * @param {Description} description
    */
   settle(description) {
-    this.answered = true;
-    this.#connecting();
-    if (!this.link) return this.rejoin();
-    this.#inTurn(async () => this.link?.hear(description));
+    this.#begin();
+    this.#signalling.settle(description);
   }
 
-  /** Build the connection anew with a fresh offer, in a call answered long ago. */
+  /** Build the connection anew, after a reload in an answered call. */
   rejoin() {
-    this.#rejoining = true;
-    this.#inTurn(async () => {
-      const link = this.#newLink();
-      const description = await link.offer();
-      if (this.link !== link || !this.live) return;
-      this.tell({ type: "description", call: this.id, description });
-      link.release();
-    });
+    this.#signalling.rejoin();
   }
 
-  /**
-   * The other side negotiates.
-   * @param {Description} description
-   */
+  /** @param {Description} description */
   describe(description) {
-    this.#inTurn(async () => {
-      const theirs = fingerprint(description.sdp);
-      if (description.type === "answer") {
-        if (this.link?.fresh) this.#rejoining = false;
-        this.#knownTheirs = theirs;
-        await this.link?.hear(description);
-        return;
-      }
-      const anew = theirs !== (this.link?.theirs || this.#knownTheirs);
-      if (this.#rejoining && (!anew || this.outgoing)) return;
-      this.#knownTheirs = theirs;
-      if (!anew && this.link) await this.link.hear(description);
-      else await this.#replaceLink(description);
-    });
+    this.#signalling.describe(description);
   }
 
   /** @param {Candidate | null} candidate */
   candidate(candidate) {
-    if (!this.answered && !this.outgoing) {
-      if (candidate && this.#early.length < MOST_EARLY) this.#early.push(candidate);
-    } else this.#inTurn(async () => this.link?.candidate(candidate));
+    this.#signalling.candidate(candidate);
   }
 
   /** Send the page's tracks as they are now. */
   refreshTracks() {
-    const { audio, video } = this.tracks();
-    this.#inTurn(async () => {
-      await this.link?.send("audio", audio);
-      await this.link?.send("video", video);
-    });
+    this.#signalling.refreshTracks();
   }
 
   /** What was measured so far, for the record of the call; the last report counts. */
@@ -240,13 +217,9 @@ export class Call extends Emitter {
     if (!this.live) return;
     this.report();
     this.tell({ type: "hangup", call: this.id, reason: "failed", part });
-    const was = this.connectedAt !== null;
-    this.finish(
-      was ? "lost" : "failed",
-      was
-        ? `The connection to ${this.peer} was lost.`
-        : `The call to ${this.peer} could not be connected.`,
-    );
+    if (this.connectedAt === null) {
+      this.finish("failed", `The call to ${this.peer} could not be connected.`);
+    } else this.finish("lost", `The connection to ${this.peer} was lost.`);
   }
 
   /**
@@ -262,8 +235,7 @@ export class Call extends Emitter {
       this.endedAt = Date.now();
       clearInterval(this.#measuring);
       this.#repair.close();
-      this.link?.close();
-      this.link = null;
+      this.#signalling.close();
       this.emit("ended", this);
     }
     this.emit("change", this);
@@ -275,7 +247,7 @@ export class Call extends Emitter {
    */
   save({ muted, camera }) {
     const { id, peer, bot, outgoing, answered, connectedAt, theirMedia } = this;
-    const theirs = this.link?.theirs || this.#knownTheirs;
+    const { theirs } = this.#signalling;
     return { id, peer, bot, outgoing, answered, connectedAt, theirs, theirMedia, muted, camera };
   }
 
@@ -284,47 +256,16 @@ export class Call extends Emitter {
     this.answered = saved.answered;
     this.connectedAt = saved.connectedAt;
     this.theirMedia = saved.theirMedia;
-    this.#knownTheirs = saved.theirs;
+    this.#signalling.knownTheirs = saved.theirs;
     if (!saved.answered) return;
-    if (saved.connectedAt === null) this.#connecting();
+    if (saved.connectedAt === null) this.#begin();
     else this.#repair.resume();
   }
 
-  /** @returns {Link} */
-  #newLink() {
-    this.link?.close();
-    const link = new Link({
-      iceServers: this.iceServers(),
-      polite: !this.outgoing,
-      tracks: this.tracks(),
-      hearer: {
-        describe: (description) => this.tell({ type: "description", call: this.id, description }),
-        candidate: (candidate) => this.tell({ type: "candidate", call: this.id, candidate }),
-        state: (from) => {
-          if (from === this.link && this.answered) this.#repair.look(from);
-        },
-        track: (from) => from === this.link && this.emit("change", this),
-        media: (from) => from === this.link && this.#media(),
-      },
-    });
-    this.link = link;
-    return link;
-  }
-
-  /** @param {Description} offer */
-  async #replaceLink(offer) {
-    this.#rejoining = false;
-    const link = this.#newLink();
-    const description = await link.accept(offer);
-    if (this.link !== link || !this.live) return;
-    this.tell({ type: "description", call: this.id, description });
-    link.release();
-    this.emit("change", this);
-  }
-
-  #connecting() {
-    this.#begun = performance.now();
+  #begin() {
+    this.answered = true;
     this.ringing = false;
+    this.#begun = performance.now();
     if (this.connectedAt === null) this.#become("connecting");
     this.#repair.begin();
   }
@@ -352,22 +293,16 @@ export class Call extends Emitter {
     this.emit("change", this);
   }
 
+  /** @param {unknown} error */
+  #misunderstood(error) {
+    console.warn(`Call with ${this.peer}:`, error);
+    if (this.connectedAt === null) this.fail("signalling");
+  }
+
   /** @param {CallState} state */
   #become(state) {
     if (this.state === state || !this.live) return;
     this.state = state;
     this.emit("change", this);
-  }
-
-  /**
-   * What is said about the connection is done one by one, in the order it was said.
-   * @param {() => Promise<void>} work
-   */
-  #inTurn(work) {
-    this.#turn = this.#turn.then(work).catch((error) => {
-      if (!this.live) return;
-      console.warn(`Call with ${this.peer}:`, error);
-      if (this.connectedAt === null) this.fail("signalling");
-    });
   }
 }

@@ -2,26 +2,26 @@
 
 /** @typedef {"microphone" | "camera"} Device */
 /** @typedef {"refused" | "missing" | "in_use" | "insecure" | "other"} ProblemKind */
-/** @typedef {{device: Device, kind: ProblemKind, words: string}} Problem */
+/** @typedef {{device: Device, kind: ProblemKind}} Problem */
 /** @typedef {{audio: boolean, video: boolean}} Wanted */
 /** @typedef {{audioId?: string, videoId?: string}} Chosen */
 /** @typedef {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null,
  *   problems: Problem[]}} Got */
 
-/** @type {Record<ProblemKind, (device: Device) => string>} */
+/** @type {Record<ProblemKind, (which: string) => string>} */
 const WORDS = {
-  refused: (device) =>
-    `This page may not use your ${device}. Allow it with the sign beside the address of this ` +
-    "page, then try again.",
-  missing: (device) =>
-    `No ${device} was found. Connect one and try again, or go on without: you still ` +
+  refused: (which) =>
+    `This page may not use your ${which}. Allow it with the sign beside the address of this ` +
+    "page, then try again. You can call without, too: you see and hear the other side.",
+  missing: (which) =>
+    `No ${which} was found. Connect one and try again, or go on without: you still ` +
     "see and hear the other side.",
-  in_use: (device) =>
-    `Your ${device} is being used by another program. Close that program and try again.`,
-  insecure: (device) =>
-    `The browser gives a ${device} only to secure pages. Open this page with https:// in its ` +
+  in_use: (which) =>
+    `Your ${which} is being used by another program. Close that program and try again.`,
+  insecure: (which) =>
+    `The browser gives a ${which} only to secure pages. Open this page with https:// in its ` +
     "address, or on the server's own machine as localhost.",
-  other: (device) => `Your ${device} could not be started. Check its connection and try again.`,
+  other: (which) => `Your ${which} could not be started. Check its connection and try again.`,
 };
 
 /** Errors of getUserMedia (W3C Media Capture and Streams, section 10.3). */
@@ -37,12 +37,17 @@ const KINDS = {
 };
 
 /**
- * @param {Device} device
- * @param {ProblemKind} kind
- * @returns {Problem}
+ * What is wrong and what to do, in sentences; one for both devices where it is the same.
+ * @param {Problem[]} problems
+ * @returns {string[]}
  */
-function problem(device, kind) {
-  return { device, kind, words: WORDS[kind](device) };
+export function explain(problems) {
+  const kinds = [...new Set(problems.map(({ kind }) => kind))];
+  return kinds.map((kind) => {
+    const those = problems.filter((problem) => problem.kind === kind);
+    const joined = kind === "missing" ? " and no " : " and ";
+    return WORDS[kind](those.map(({ device }) => device).join(joined));
+  });
 }
 
 /** Whether this page can ask for devices at all. */
@@ -85,8 +90,8 @@ export async function capture(wanted, chosen) {
   const got = { audio: null, video: null, problems: [] };
   if (!wanted.audio && !wanted.video) return got;
   if (!canCapture()) {
-    if (wanted.video) got.problems.push(problem("camera", "insecure"));
-    if (wanted.audio) got.problems.push(problem("microphone", "insecure"));
+    if (wanted.video) got.problems.push({ device: "camera", kind: "insecure" });
+    if (wanted.audio) got.problems.push({ device: "microphone", kind: "insecure" });
     return got;
   }
   if (wanted.audio && wanted.video) {
@@ -119,7 +124,7 @@ async function one(device, constraints, got) {
     else got.audio = stream.getAudioTracks()[0] ?? null;
   } catch (error) {
     const name = error instanceof Error ? error.name : "";
-    got.problems.push(problem(device, KINDS[name] ?? "other"));
+    got.problems.push({ device, kind: KINDS[name] ?? "other" });
   }
 }
 

@@ -3,7 +3,10 @@
 
 import { Call } from "./call.js";
 import { Emitter } from "./emitter.js";
-import { RequestError, newId } from "./messages.js";
+import { HOLDER, openMedia, pickUp, place, tellMedia } from "./handshake.js";
+import { newId } from "./messages.js";
+import { reconcile } from "./reconcile.js";
+import { Rings } from "./rings.js";
 
 /** @typedef {import("./call.js").SavedCall} SavedCall */
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
@@ -12,36 +15,24 @@ import { RequestError, newId } from "./messages.js";
 /** @typedef {import("./messages.js").Ring} Ring */
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./wire.js").Wire} Wire */
-/** @typedef {{calls: SavedCall[], rings: Ring[]}} SavedPhone */
+/** @typedef {import("./reconcile.js").SavedPhone} SavedPhone */
 /**
  * `change`: something to show changed. `missed`: a caller gave up, or was answered in
  * another window (`words` says which). `ended`: a call of this page is over.
  * @typedef {{change: Phone, missed: {peer: string, words: string}, ended: Call}} PhoneEvents
  */
 
-const HOLDER = "call";
 /** How long (ms) the call that goes on after a glare may take to ring here. */
 const GLARE_WAIT = 5_000;
-const MOST_RINGS = 8;
 
-/** Words for what the exchange answers to a call that cannot be placed. */
-/** @type {Record<string, string>} */
-const REFUSED = {
-  offline: "You are not connected to the server. Try again in a moment.",
-  in_call: "You are in another call. Hang that up first.",
-};
-
-/** @param {import("./messages.js").Media} media */
-const told = ({ audio, video }) => `${audio} ${video}`;
+/** @param {string} peer */
+const missedWords = (peer) => `You missed a call from ${peer}.`;
 
 /** @extends {Emitter<PhoneEvents>} */
 export class Phone extends Emitter {
   /** The call of this page, also after its end until it is put away. @type {Call | null} */
   current = null;
-  /** Who rings here, oldest first. @type {Map<string, Ring>} */
-  rings = new Map();
-  /** @type {Map<string, import("./messages.js").Candidate[]>} */
-  #early = new Map();
+  #rings = new Rings();
   #winner = "";
   /** @type {SavedPhone | null} */
   #saved;
@@ -71,15 +62,15 @@ export class Phone extends Emitter {
     wire.on("answered", ({ call, description }) => {
       this.#with(call, (mine) => {
         mine.settle(description);
-        this.#tellMedia(mine);
+        tellMedia(mine, this.media);
       });
     });
     wire.on("description", ({ call, description }) => {
       this.#with(call, (mine) => mine.describe(description));
     });
     wire.on("candidate", ({ call, candidate }) => {
-      if (this.rings.has(call) && candidate) this.#early.get(call)?.push(candidate);
-      else this.#with(call, (mine) => mine.candidate(candidate));
+      if (this.#rings.candidate(call, candidate)) return;
+      this.#with(call, (mine) => mine.candidate(candidate));
     });
     wire.on("media", ({ call, media: theirs }) => {
       this.#with(call, (mine) => {
@@ -95,7 +86,7 @@ export class Phone extends Emitter {
 
   /** Who rings and waits for an answer, first come first. @returns {Ring | null} */
   get ring() {
-    return this.rings.values().next().value ?? null;
+    return this.#rings.first;
   }
 
   /**
@@ -106,29 +97,7 @@ export class Phone extends Emitter {
   async call(peer, { video, bot = false }) {
     if (this.live) return;
     const call = this.#begin({ id: newId(), peer, bot, outgoing: true });
-    if (this.wire.state !== "open") {
-      call.finish("failed", REFUSED["offline"] ?? "");
-      return;
-    }
-    await this.#openMedia(video);
-    if (!call.live) return;
-    try {
-      const description = await call.offer();
-      if (!call.live) return;
-      const media = this.media.sends;
-      call.saidMedia = told(media);
-      const placed = this.wire.request(
-        { type: "call", call: call.id, to: peer, media, description },
-        { keep: true },
-      );
-      call.offered();
-      await placed;
-    } catch (error) {
-      const code = error instanceof RequestError ? error.code : "";
-      if (code === "call_exists") return;
-      const words = error instanceof Error ? error.message : "";
-      call.finish("failed", REFUSED[code] ?? words);
-    }
+    await place(call, { wire: this.wire, media: this.media, video });
   }
 
   /**
@@ -137,33 +106,16 @@ export class Phone extends Emitter {
    * @param {{video: boolean}} options
    */
   async answer(id, { video }) {
-    const ring = this.rings.get(id);
-    if (!ring) return;
-    this.rings.delete(id);
-    const early = this.#early.get(id) ?? [];
-    this.#early.delete(id);
+    const ringing = this.#rings.take(id);
+    if (!ringing) return;
+    const { ring, early } = ringing;
     const last = this.live;
     const { from: peer, bot = false } = ring;
     const call = this.#begin({ id, peer, bot, outgoing: false });
     call.theirMedia = ring.media;
     call.ring = ring;
     last?.hangUp("You hung up.");
-    await this.#openMedia(video);
-    if (!call.live) return;
-    try {
-      const description = await call.accept(ring.description);
-      if (!call.live) return;
-      const answered = this.wire.request({ type: "answer", call: id, description }, { keep: true });
-      call.accepted(early);
-      this.#tellMedia(call);
-      await answered;
-    } catch (error) {
-      if (!call.live) return;
-      const code = error instanceof RequestError ? error.code : "";
-      const words = error instanceof Error ? error.message : "";
-      if (code === "") call.fail("signalling");
-      else call.finish("failed", words);
-    }
+    await pickUp(call, { wire: this.wire, media: this.media, video, early });
   }
 
   /**
@@ -202,7 +154,7 @@ export class Phone extends Emitter {
   save() {
     const own = { muted: this.media.muted, camera: this.media.camera !== null };
     const unanswered = this.live && !this.live.outgoing && !this.live.answered && this.live.ring;
-    const rings = [...this.rings.values()];
+    const rings = this.#rings.all();
     if (unanswered) return { calls: [], rings: [unanswered, ...rings] };
     return { calls: this.live ? [this.live.save(own)] : [], rings };
   }
@@ -231,9 +183,7 @@ export class Phone extends Emitter {
 
   /** @param {Ring} ring */
   #ring(ring) {
-    if (this.rings.size >= MOST_RINGS || this.rings.has(ring.call)) return;
-    this.rings.set(ring.call, ring);
-    this.#early.set(ring.call, []);
+    if (!this.#rings.add(ring)) return;
     if (ring.call === this.#winner) this.#answerWinner();
     else this.#changed();
   }
@@ -243,21 +193,18 @@ export class Phone extends Emitter {
    * @param {"answered" | "declined"} reason
    */
   #elsewhere(id, reason) {
-    const ring = this.rings.get(id);
     const words = `You ${reason} this call in another window.`;
-    this.#silence(id);
+    const ring = this.#silence(id);
     if (ring) this.emit("missed", { peer: ring.from, words });
     this.#with(id, (mine) => mine.finish(null, words));
   }
 
   /** @param {Ended} ended */
   #ended({ call: id, reason, message, winner }) {
-    const ring = this.rings.get(id);
-    this.#silence(id);
+    const ring = this.#silence(id);
     if (ring && reason !== "declined" && reason !== "glare") {
-      const words = reason === "cancelled" || reason === "no_answer"
-        ? `You missed a call from ${ring.from}.`
-        : message;
+      const missed = reason === "cancelled" || reason === "no_answer";
+      const words = missed ? missedWords(ring.from) : message;
       this.emit("missed", { peer: ring.from, words });
     }
     const mine = this.current?.id === id ? this.current : null;
@@ -276,7 +223,7 @@ export class Phone extends Emitter {
   #lostGlare(mine, winner, words) {
     this.#winner = winner;
     mine.finish("glare", words);
-    if (this.rings.has(winner)) return this.#answerWinner();
+    if (this.#rings.has(winner)) return this.#answerWinner();
     setTimeout(() => {
       if (this.#winner !== winner) return;
       this.#winner = "";
@@ -303,48 +250,39 @@ export class Phone extends Emitter {
    * @param {boolean} asked
    */
   #reconcile(welcome, asked) {
-    const known = new Set(welcome.calls.map(({ call }) => call));
-    const saved = this.#saved;
+    const { live } = this;
+    const placed = live !== null && (!live.outgoing || live.ringing || live.answered);
+    const rings = this.#rings.all().map(({ call }) => call);
+    const here = { live: live && { id: live.id, placed }, rings };
+    const plan = reconcile(welcome, asked, here, this.#saved);
     this.#saved = null;
-    if (saved && welcome.resumed) this.#restore(saved, known);
-    if (asked && !welcome.resumed) this.#reconcileLost(known);
-    for (const { call, state, outgoing } of welcome.calls) {
-      const here = call === this.current?.id || this.rings.has(call);
-      const ringsHere = !outgoing && (state === "ringing" || state === "calling");
-      if (!here && !ringsHere) this.#tell({ type: "hangup", call });
+    for (const ring of plan.rings) this.#ring(ring);
+    for (const id of plan.missed) {
+      const peer = this.#silence(id)?.from ?? "";
+      this.emit("missed", { peer, words: missedWords(peer) });
     }
+    if (live && plan.lost) {
+      this.wire.forget((message) => "call" in message && message.call === live.id);
+      live.finish("lost", `The connection to ${live.peer} was lost.`);
+    }
+    if (plan.call) this.#restore(plan.call.saved, plan.call.fate);
+    for (const call of plan.hangUp) this.#tell({ type: "hangup", call });
     this.#changed();
   }
 
-  /** @param {Set<string>} known */
-  #reconcileLost(known) {
-    for (const [id, ring] of [...this.rings]) {
-      if (known.has(id)) continue;
-      this.#silence(id);
-      this.emit("missed", { peer: ring.from, words: `You missed a call from ${ring.from}.` });
-    }
-    const call = this.live;
-    if (!call || known.has(call.id) || (call.outgoing && !call.ringing && !call.answered)) return;
-    this.wire.forget((message) => "call" in message && message.call === call.id);
-    call.finish("lost", `The connection to ${call.peer} was lost.`);
-  }
-
   /**
-   * @param {SavedPhone} saved
-   * @param {Set<string>} known
+   * @param {SavedCall} saved
+   * @param {"rejoin" | "over" | "bot"} fate
    */
-  #restore(saved, known) {
-    for (const ring of saved.rings) if (known.has(ring.call)) this.#ring(ring);
-    const last = saved.calls[0];
-    if (!last) return;
-    const call = this.#begin(last);
-    if (last.bot) {
-      if (known.has(last.id)) this.#tell({ type: "hangup", call: last.id });
-      call.finish("hangup", `Loading the page again ended the call with ${last.peer}.`);
-    } else if (known.has(last.id)) {
-      call.restore(last);
-      void this.#rejoin(call, last);
-    } else call.finish(null, "The call ended while this page was loading.");
+  #restore(saved, fate) {
+    const call = this.#begin(saved);
+    if (fate === "bot") {
+      call.finish("hangup", `Loading the page again ended the call with ${saved.peer}.`);
+    } else if (fate === "over") call.finish(null, "The call ended while this page was loading.");
+    else {
+      call.restore(saved);
+      void this.#rejoin(call, saved);
+    }
   }
 
   /**
@@ -352,17 +290,11 @@ export class Phone extends Emitter {
    * @param {SavedCall} saved
    */
   async #rejoin(call, saved) {
-    await this.#openMedia(saved.camera);
+    await openMedia(this.media, saved.camera);
     this.media.mute(saved.muted);
     if (!call.live) return;
     if (call.answered) call.rejoin();
-    this.#tellMedia(call);
-  }
-
-  /** @param {boolean} video  without it the camera goes out, whoever else shows it */
-  async #openMedia(video) {
-    await this.media.open(HOLDER, { audio: true, video });
-    if (!video && this.media.camera) await this.media.setCamera(HOLDER, false);
+    tellMedia(call, this.media);
   }
 
   #rest() {
@@ -375,23 +307,19 @@ export class Phone extends Emitter {
     const call = this.live;
     if (call) {
       call.refreshTracks();
-      if (call.answered) this.#tellMedia(call);
+      tellMedia(call, this.media);
     }
     this.#changed();
   }
 
-  /** @param {Call} call */
-  #tellMedia(call) {
-    const media = this.media.sends;
-    if (!call.answered || call.saidMedia === told(media)) return;
-    call.saidMedia = told(media);
-    this.#tell({ type: "media", call: call.id, media });
-  }
-
-  /** @param {string} id */
+  /**
+   * It rings no longer; who it was, if it did.
+   * @param {string} id
+   */
   #silence(id) {
-    this.#early.delete(id);
-    if (this.rings.delete(id)) this.#changed();
+    const ring = this.#rings.take(id)?.ring ?? null;
+    if (ring) this.#changed();
+    return ring;
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { DeviceChoice } from "./device-choice.js";
 import { find, paintAvatar } from "./dom.js";
+import { explain } from "./media-devices.js";
 import { showProblems } from "./stage-controls.js";
 
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
@@ -67,7 +68,7 @@ export class Preview {
 
   /** After a call: the camera is as it was before. */
   async resume() {
-    if (this.#on) await this.start();
+    if (this.#on && this.media.problems.length === 0) await this.start();
   }
 
   #show() {
@@ -80,7 +81,7 @@ export class Preview {
     this.#video.hidden = !video;
     this.#off.hidden = Boolean(video);
     this.#start.hidden = Boolean(video || audio);
-    showProblems(this.#problems, problems.map(({ words }) => words));
+    showProblems(this.#problems, explain(problems));
     this.#listen(audio);
   }
 

@@ -3,13 +3,15 @@
 import { announce } from "./announce.js";
 import { DeviceChoice } from "./device-choice.js";
 import { find, make } from "./dom.js";
-import { canShare } from "./media-devices.js";
+import { canShare, explain } from "./media-devices.js";
 
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
 /** @typedef {import("./phone.js").Phone} Phone */
 
 /** Controls go out of sight after this much quiet (ms) of the mouse. */
 const FADE_AFTER = 3_000;
+/** Words about devices stay this long (ms) over the stage. */
+const WORDS_STAY = 15_000;
 
 /** @param {string} id */
 const button = (id) => find(`#${id}`, HTMLButtonElement);
@@ -26,6 +28,9 @@ export class StageControls {
   #stage = find("#stage", HTMLElement);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #fade;
+  #explained = "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #unexplain;
 
   /**
    * @param {Phone} phone
@@ -62,8 +67,7 @@ export class StageControls {
       this.#quality.title = words;
       if (this.#words.textContent !== words) this.#words.textContent = words;
     } else this.closeMenus();
-    const said = call ? problems.map(({ words }) => words) : [];
-    showProblems(this.#problems, said);
+    this.#explain(call ? explain(problems) : []);
     if (state !== "connected") this.#wake();
   }
 
@@ -80,6 +84,18 @@ export class StageControls {
       if (!opener.hidden) opener.focus();
     }
     return open;
+  }
+
+  /**
+   * What is wrong with the devices, for a while: then the stage is free again.
+   * @param {string[]} words
+   */
+  #explain(words) {
+    if (words.join() === this.#explained) return;
+    this.#explained = words.join();
+    showProblems(this.#problems, words);
+    clearTimeout(this.#unexplain);
+    this.#unexplain = setTimeout(() => this.#problems.replaceChildren(), WORDS_STAY);
   }
 
   async #toggleMute() {
