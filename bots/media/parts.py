@@ -35,6 +35,8 @@ class Certificate(RTCCertificate):
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
+            # Kept for resumption, which WebRTC does not know, sessions would pile up.
+            self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context
 
 

@@ -1,0 +1,156 @@
+"""The process of the built-in bots, started as the server starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ringback.bots import __main__ as process
+from ringback.bots.client import Client
+from ringback.server import protocol as p
+from ringback.server.identity import mint_bot_token
+from ringback.server.keys import SECRET
+from tests.callers import TONE, Caller, needs_address
+from tests.running import Server
+from tests.test_echo import Phone
+
+PATIENCE = 20.0
+ROOT = Path(__file__).parent.parent
+
+Run = Callable[..., Awaitable[Process]]
+
+
+def token(server: Server, seconds: float = 600) -> dict[str, str]:
+    return {"echo": mint_bot_token(server.app[SECRET], "echo", seconds)}
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    """Starts the process; what still runs at the end is killed."""
+    started: list[Process] = []
+
+    async def start(*arguments: str, tokens: object = None) -> Process:
+        environ = os.environ | {"PYTHONPATH": str(ROOT)}
+        environ.pop(process.TOKENS, None)
+        if tokens is not None:
+            environ[process.TOKENS] = tokens if isinstance(tokens, str) else json.dumps(tokens)
+        made = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ringback.bots", *arguments,
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environ, cwd=ROOT,
+        )  # fmt: skip
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        if made.returncode is None:
+            made.kill()
+        await made.communicate()
+
+
+async def first_line(made: Process) -> str:
+    assert made.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        return (await made.stdout.readline()).decode()
+
+
+async def end(made: Process) -> int:
+    async with asyncio.timeout(PATIENCE):
+        return await made.wait()
+
+
+@needs_address
+async def test_it_says_when_echo_is_ready_and_echo_then_answers(
+    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await run("--server", server.ws, tokens=token(server))
+    assert await first_line(made) == "ready echo\n"
+    async with Client(server.ws + "/ws", name="ann") as client:
+        phone, caller = Phone(client), Caller(video=None)
+        await phone.talk(caller)
+        assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+        await phone.hang_up()
+        await caller.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_well(server: Server, run: Run, number: signal.Signals) -> None:
+    made = await run("--server", server.ws, tokens=token(server))
+    await first_line(made)
+    made.send_signal(number)
+    assert await end(made) == 0
+
+
+async def test_it_ends_with_its_parent(server: Server, run: Run) -> None:
+    made = await run("--server", server.ws, tokens=token(server))
+    await first_line(made)
+    assert made.stdin is not None
+    made.stdin.close()
+    assert await end(made) == 0
+
+
+async def test_a_refused_token_has_an_exit_code_of_its_own(server: Server, run: Run) -> None:
+    for tokens in ({"echo": "nonsense"}, token(server, seconds=-1)):
+        made = await run("--server", server.ws, tokens=tokens)
+        assert await end(made) == process.TOKEN_REFUSED
+
+
+async def test_a_server_that_is_not_there_ends_it(run: Run, unused_tcp_port: int) -> None:
+    made = await run("--server", f"ws://127.0.0.1:{unused_tcp_port}", tokens={"echo": "x"})
+    assert await end(made) == 1
+    assert made.stderr is not None
+    assert b"A bot ended" in await made.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tokens", "words"),
+    [
+        ([], {"echo": "x"}, b"--server"),
+        (["--server", "ws://127.0.0.1:1"], None, b"must hold a token"),
+        (["--server", "ws://127.0.0.1:1"], "{", b"is not an object"),
+        (["--server", "ws://127.0.0.1:1"], {"parrot": "x"}, b"must hold a token"),
+    ],
+    ids=["no server", "no token", "broken tokens", "unknown bot"],
+)
+async def test_bad_arguments_are_said_in_a_line(
+    run: Run, arguments: list[str], tokens: object, words: bytes
+) -> None:
+    made = await run(*arguments, tokens=tokens)
+    assert await end(made) == 2
+    assert made.stderr is not None
+    assert words in await made.stderr.read()
+
+
+async def test_it_comes_back_to_a_server_that_restarted(
+    server: Server, serve: Callable[..., Awaitable[Server]], run: Run
+) -> None:
+    made = await run("--server", server.ws, tokens=token(server))
+    await first_line(made)
+    await server.stop()
+    again = await serve(port=server.port, data=server.data)
+    async with Client(again.ws + "/ws", name="ann") as client:
+        people = await client.request(p.Contacts(watch=True))
+        assert isinstance(people, p.ContactList)
+        async with asyncio.timeout(PATIENCE):
+            here = any(c.name == "echo" and c.status != "away" for c in people.people)
+            while not here:
+                event = await anext(client)
+                here = isinstance(event, p.ContactChange) and event.person.status == "available"
+    assert made.returncode is None
+
+
+def test_the_loop_is_uvloops_where_that_is_installed() -> None:
+    factory = process._loop_factory()
+    if factory is None:
+        pytest.skip("uvloop is not installed here")
+    loop = factory()
+    assert type(loop).__module__.startswith("uvloop")
+    loop.close()
