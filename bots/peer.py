@@ -113,10 +113,7 @@ class Peer:
         Raises `BadOffer` for what is no candidate.
         """
         leg = self._leg
-        if leg is None or leg.offer is None:
-            return
-        if candidate is None or not candidate.candidate:
-            await leg.add_candidate(None)
+        if leg is None or leg.offer is None or candidate is None or not candidate.candidate:
             return
         fragment = candidate.username_fragment
         if fragment is not None and f"a=ice-ufrag:{fragment}" not in leg.offer.transport:

@@ -24,7 +24,7 @@ from aiortc import sdp as session_description
 
 from . import parts
 from .mirror import Mirror, Section
-from .offer import BadOffer, Offer, RemoteCandidate
+from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
 
 MAX_CHANNELS = 16
 MAX_UNSENT = 1024 * 1024
@@ -55,7 +55,6 @@ class Leg:
         self._pc.on("datachannel", self._on_channel)
         self._channels: set[RTCDataChannel] = set()
         self._candidates = 0
-        self._complete = False
 
     @property
     def state(self) -> State:
@@ -110,18 +109,16 @@ class Leg:
         self.mirror.configure(self._sections(remote))
         for candidate in offer.candidates:
             await self.add_candidate(candidate)
-        if offer.complete:
-            await self.add_candidate(None)
         return self._pc.localDescription.sdp
 
-    async def add_candidate(self, candidate: RemoteCandidate | None) -> bool:
-        """Try one more address of the peer; None: there are no more. Whether it was taken."""
-        if self._complete or self.offer is None or self._candidates >= 50:
+    async def add_candidate(self, candidate: RemoteCandidate) -> bool:
+        """Try one more address of the peer; whether it was taken.
+
+        That there are no more is never told to aioice: it would give up a peer whose own
+        checks have yet to show where it is (one that hides its addresses, for example).
+        """
+        if self.offer is None or self._candidates >= MAX_CANDIDATES:
             return False
-        if candidate is None:
-            self._complete = True
-            await self._pc.addIceCandidate(None)
-            return True
         self._candidates += 1
         await self._pc.addIceCandidate(
             RTCIceCandidate(

@@ -58,7 +58,6 @@ class Offer:
     sdp: str
     transport: tuple[str, ...]
     candidates: tuple[RemoteCandidate, ...]
-    complete: bool
     refused: int
 
 
@@ -112,7 +111,6 @@ def read_offer(sdp: str) -> Offer:
         sdp="\r\n".join(kept) + "\r\n",
         transport=tuple(transport),
         candidates=tuple(candidates),
-        complete="a=end-of-candidates" in lines,
         refused=refused,
     )
 

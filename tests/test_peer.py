@@ -1,0 +1,213 @@
+"""The peer of one call: what it does with candidates, servers, silence and its own end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiortc import RTCDataChannel, RTCIceServer
+
+from ringback.bots import peer as module
+from ringback.bots.media import leg, parts
+from ringback.bots.media.leg import MAX_UNSENT
+from ringback.bots.media.parts import Certificate
+from ringback.bots.peer import BadOffer, Change, Peer, ice_servers
+from ringback.server.protocol import Candidate, IceServer, Report
+from tests.callers import PATIENCE, TONE, Caller, needs_address
+
+pytestmark = needs_address
+
+
+class Heard:
+    """A peer and the changes it tells of."""
+
+    def __init__(self) -> None:
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+        self.peer = Peer([], Certificate.generateCertificate(), self.changes.put_nowait)
+
+    async def until(self, state: str) -> list[Change]:
+        """The changes up to the first of this state."""
+        seen: list[Change] = []
+        async with asyncio.timeout(PATIENCE):
+            while not seen or seen[-1].state != state:
+                seen.append(await self.changes.get())
+        return seen
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Heard]:
+    heard = Heard()
+    yield heard
+    await heard.peer.close()
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Caller]:
+    made = Caller(video=None)
+    yield made
+    await made.close()
+
+
+def without_candidates(sdp: str) -> str:
+    return "\r\n".join(x for x in sdp.splitlines() if not x.startswith("a=candidate")) + "\r\n"
+
+
+def remote_candidates(peer: Peer) -> int:
+    assert peer.leg is not None
+    assert peer.leg.mirror is not None
+    return len(peer.leg.mirror.connection.remote_candidates)
+
+
+def test_no_servers_means_none_and_not_somebodys_default() -> None:
+    assert ice_servers([]) == []
+    known = IceServer(urls=["turn:turn.example"], username="u", credential="c")
+    assert ice_servers([known]) == [RTCIceServer(["turn:turn.example"], "u", "c")]
+
+
+async def test_a_caller_that_hides_its_addresses_is_found_by_its_own_checks(
+    bot: Heard, caller: Caller
+) -> None:
+    async def hidden(sdp: str) -> str:
+        return await bot.peer.answer(without_candidates(sdp))
+
+    await caller.call(hidden)
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert bot.peer.report("c").pair == "host/prflx"
+
+
+async def test_candidates_that_are_not_for_this_connection_are_passed_over(
+    bot: Heard, caller: Caller
+) -> None:
+    text = "candidate:1 1 udp 1 192.0.2.77 50000 typ host"
+    await bot.peer.add_candidate(Candidate(candidate=text))
+    await bot.peer.answer(without_candidates(await caller.offer()))
+    for passed_over in (
+        None,
+        Candidate(candidate=""),
+        Candidate(candidate=text, username_fragment="other"),
+        Candidate(candidate="candidate:1 1 udp 1 127.0.0.1 50000 typ host"),
+        Candidate(candidate="candidate:1 1 udp 1 abc.local 50000 typ host"),
+    ):
+        await bot.peer.add_candidate(passed_over)
+    assert remote_candidates(bot.peer) == 0
+    await bot.peer.add_candidate(Candidate(candidate=text))
+    assert remote_candidates(bot.peer) == 1
+    with pytest.raises(BadOffer):
+        await bot.peer.add_candidate(Candidate(candidate="nonsense"))
+
+
+async def test_candidates_are_bounded(bot: Heard, caller: Caller) -> None:
+    await bot.peer.answer(without_candidates(await caller.offer()))
+    for port in range(50000, 50100):
+        text = f"candidate:1 1 udp 1 192.0.2.77 {port} typ host"
+        await bot.peer.add_candidate(Candidate(candidate=text))
+    assert remote_candidates(bot.peer) == 50
+
+
+async def test_a_bad_first_offer_leaves_nothing(bot: Heard, caller: Caller) -> None:
+    offer = await caller.offer()
+    for codec in ("opus/48000", "G722/8000", "PCMU/8000", "PCMA/8000"):
+        offer = offer.replace(codec, "other/8000")
+    tasks = asyncio.all_tasks()
+    with pytest.raises(BadOffer) as caught:
+        await bot.peer.answer(offer)
+    assert caught.value.part == "media"
+    assert bot.peer.leg is None
+    assert asyncio.all_tasks() <= tasks
+    assert bot.changes.empty()
+
+
+async def test_a_bad_later_offer_leaves_the_media_as_it_is(bot: Heard, caller: Caller) -> None:
+    await caller.call(bot.peer.answer)
+    leg = bot.peer.leg
+    with pytest.raises(BadOffer):
+        await bot.peer.answer("v=0\r\n")
+    assert bot.peer.leg is leg
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+
+
+async def test_closing_twice_is_closing_once_and_then_nothing_is_answered(
+    bot: Heard, caller: Caller
+) -> None:
+    await caller.call(bot.peer.answer)
+    await bot.peer.close()
+    await bot.peer.close()
+    assert bot.peer.leg is not None
+    assert bot.peer.leg.state == "closed"
+    other = Caller(video=None)
+    with pytest.raises(BadOffer, match="over"):
+        await bot.peer.answer(await other.offer())
+    await other.close()
+
+
+async def test_a_peer_closed_while_it_answers_frees_what_it_made(
+    bot: Heard, caller: Caller
+) -> None:
+    answering = asyncio.create_task(bot.peer.answer(await caller.offer()))
+    await asyncio.sleep(0)
+    await bot.peer.close()
+    with pytest.raises(BadOffer, match="over"):
+        await answering
+    assert bot.peer.leg is None
+
+
+async def test_without_a_call_there_is_nothing_to_report(bot: Heard) -> None:
+    assert bot.peer.report("c") == Report(call="c")
+
+
+async def test_dtls_that_does_not_come_about_is_said_to_have_failed(
+    bot: Heard, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = await caller.offer()
+    wrong = Certificate.generateCertificate().getFingerprints()[0].value
+    lines = [x for x in offer.splitlines() if not x.startswith("a=fingerprint")]
+    lines.append(f"a=fingerprint:sha-256 {wrong}")
+    await caller.accept(await bot.peer.answer("\r\n".join(lines) + "\r\n"))
+    assert (await bot.until("failed"))[-1] == Change("failed", "dtls")
+
+
+async def test_silence_is_told_then_ends_it(
+    bot: Heard, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("TICK", 0.02), ("QUIET", 0.2), ("GONE", 0.5)):
+        monkeypatch.setattr(module, name, seconds)
+    await caller.call(bot.peer.answer)
+    await bot.until("connected")
+    await caller.heard()
+    for protocol in parts.protocols(parts.ice_of(parts.dtls_of(caller.pc))):
+        protocol.transport.abort()
+    assert await bot.until("failed") == [Change("reconnecting"), Change("failed", "ice")]
+
+
+async def test_a_channel_too_many_is_closed(bot: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leg, "MAX_CHANNELS", 1)
+    caller = Caller(audio=None, video=None, channel=True)
+    await caller.call(bot.peer.answer)
+    assert caller.channel is not None
+    async with asyncio.timeout(PATIENCE):
+        await caller.opened.wait()
+        caller.channel.send("one")
+        assert await caller.messages.get() == "one"
+        second, closed = caller.pc.createDataChannel("second"), asyncio.Event()
+        second.on("close", closed.set)
+        await closed.wait()
+        caller.channel.send("two")
+        assert await caller.messages.get() == "two"
+    await caller.close()
+
+
+async def test_a_peer_that_takes_nothing_back_loses_messages_and_not_our_memory(
+    bot: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller(audio=None, video=None, channel=True)
+    await caller.call(bot.peer.answer)
+    assert caller.channel is not None
+    unsent = [MAX_UNSENT, MAX_UNSENT - 1]
+    monkeypatch.setattr(RTCDataChannel, "bufferedAmount", property(lambda _: unsent.pop(0)))
+    async with asyncio.timeout(PATIENCE):
+        await caller.opened.wait()
+        caller.channel.send("lost")
+        caller.channel.send("kept")
+        assert await caller.messages.get() == "kept"
+    await caller.close()
