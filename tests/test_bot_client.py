@@ -93,6 +93,7 @@ def welcome(**changes: Any) -> p.Welcome:
         "limits": p.Limits(),
         "ping": 20,
         "time": 0,
+        "v": p.VERSION,
     }
     return p.Welcome(**(values | changes))
 
