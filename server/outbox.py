@@ -64,6 +64,12 @@ def close_frame(code: int, words: str) -> bytes:
 class Outbox:
     """The line to one client. Nothing here blocks or raises to the one who sends."""
 
+    # A delivery touches every listener's objects, mostly cold: slots keep each in one place.
+    __slots__ = (
+        "_bytes", "_closing", "_framer", "_limits", "_queue", "_reader_ended", "_tasks",
+        "_transport", "_writer", "_ws", "__weakref__",
+    )  # fmt: skip
+
     def __init__(
         self,
         ws: web.WebSocketResponse,
@@ -97,15 +103,19 @@ class Outbox:
 
     def send(self, payload: bytes) -> None:
         """Send one encoded message after those before it."""
-        if self.closed:
+        # What a delivery costs is spent here: `closed`, written out, and no call too many.
+        transport = self._transport
+        if self._closing is not None or self._ws.closed or transport.is_closing():
             return
         frame = self._framer.frame(payload)
-        if self._queue or self._transport.get_write_buffer_size() > HIGH_WATER:
+        if self._writer is None:
+            transport.write(frame)
+            if transport.get_write_buffer_size():
+                self._writer = self._tasks.spawn(self._write_when_taken())
+        elif self._queue or transport.get_write_buffer_size() > HIGH_WATER:
             self._put(frame)
         else:
-            self._transport.write(frame)
-        if self._writer is None and self._transport.get_write_buffer_size():
-            self._writer = self._tasks.spawn(self._write_when_taken())
+            transport.write(frame)
 
     def _put(self, frame: bytes) -> None:
         self._queue.append(frame)

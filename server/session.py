@@ -53,6 +53,11 @@ def hash_key(key: str) -> str:
 class Session:
     """One client: who it is, what it watches, and the line to it."""
 
+    # A delivery touches every listener's objects, mostly cold: slots keep each in one place.
+    __slots__ = (
+        "_held", "calls", "chats", "key_before", "line", "rooms", "stored", "topics",
+    )  # fmt: skip
+
     def __init__(self, stored: StoredSession, limits: Limits, now: float) -> None:
         self.stored = stored
         self.line: Line | None = None

@@ -43,8 +43,9 @@ class Topics:
         sinks = self._sinks.get(topic)
         if not sinks:
             return
-        for token, sink in list(sinks.items()):
-            if token in sinks:  # an earlier sink may have taken this one away
+        for token in list(sinks):
+            sink = sinks.get(token)
+            if sink is not None:  # else an earlier sink has taken this one away
                 try:
                     sink(payload)
                 except Exception:
