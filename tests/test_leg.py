@@ -1,0 +1,249 @@
+"""How the offers of browsers are answered, line by line where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiortc import RTCIceServer
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from ringback.bots.media.leg import Leg
+from ringback.bots.media.offer import BadOffer, read_offer
+from ringback.bots.media.parts import Certificate
+from tests.callers import needs_address
+
+pytestmark = needs_address
+
+PRINT = "a=fingerprint:sha-256 " + ":".join(["5C"] * 32)
+ICE = "a=ice-ufrag:/+Wi\na=ice-pwd:Ds1kJm/kZRx5iKOktrTNOu3H\na=ice-options:trickle"
+TRANSPORT = f"{ICE}\n{PRINT}\na=setup:actpass"
+CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+AST = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+
+CHROMIUM = f"""v=0
+o=- 8860960120454606546 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1 2
+a=extmap-allow-mixed
+a=msid-semantic: WMS s
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+{TRANSPORT}
+a=mid:0
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=extmap:2 {AST}
+a=extmap:3 {CC}
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=sendrecv
+a=msid:s a
+a=rtcp-mux
+a=rtcp-rsize
+a=rtpmap:111 opus/48000/2
+a=rtcp-fb:111 transport-cc
+a=fmtp:111 minptime=10;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+a=rtpmap:9 G722/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:13 CN/8000
+a=rtpmap:110 telephone-event/48000
+a=ssrc:1001 cname:c
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 104 107 108 109 45 46
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+{TRANSPORT}
+a=mid:1
+a=extmap:2 {AST}
+a=extmap:13 urn:3gpp:video-orientation
+a=extmap:3 {CC}
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=sendrecv
+a=msid:s v
+a=rtcp-mux
+a=rtpmap:96 VP8/90000
+a=rtcp-fb:96 goog-remb
+a=rtcp-fb:96 transport-cc
+a=rtcp-fb:96 ccm fir
+a=rtcp-fb:96 nack
+a=rtcp-fb:96 nack pli
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=rtpmap:104 H264/90000
+a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f
+a=rtpmap:107 rtx/90000
+a=fmtp:107 apt=104
+a=rtpmap:108 H264/90000
+a=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:109 rtx/90000
+a=fmtp:109 apt=108
+a=rtpmap:45 AV1/90000
+a=rtpmap:46 rtx/90000
+a=fmtp:46 apt=45
+a=ssrc-group:FID 2001 2002
+a=ssrc:2001 cname:c
+a=ssrc:2002 cname:c
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+{TRANSPORT}
+a=mid:2
+a=sctp-port:5000
+a=max-message-size:262144
+"""
+
+FIREFOX = f"""v=0
+o=mozilla...THIS_IS_SDPARTA-99.0 6515 0 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=sendrecv
+{PRINT}
+a=group:BUNDLE 0 1
+a=ice-options:trickle
+a=msid-semantic:WMS *
+m=audio 9 UDP/TLS/RTP/SAVPF 109 9 0 8 101
+c=IN IP4 0.0.0.0
+a=sendrecv
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:csrc-audio-level
+a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid
+a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1
+a=fmtp:101 0-15
+{ICE}
+a=mid:0
+a=msid:{{s}} {{a}}
+a=rtcp-mux
+a=rtpmap:109 opus/48000/2
+a=rtpmap:9 G722/8000/1
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=setup:actpass
+a=ssrc:3001 cname:{{c}}
+m=video 0 UDP/TLS/RTP/SAVPF 120 124
+c=IN IP4 0.0.0.0
+a=bundle-only
+a=sendrecv
+a=fmtp:120 max-fs=12288;max-fr=60
+a=fmtp:124 apt=120
+{ICE}
+a=mid:1
+a=msid:{{s}} {{v}}
+a=rtcp-fb:120 nack
+a=rtcp-fb:120 nack pli
+a=rtcp-fb:120 ccm fir
+a=rtcp-fb:120 goog-remb
+a=rtcp-fb:120 transport-cc
+a=rtcp-mux
+a=rtpmap:120 VP8/90000
+a=rtpmap:124 rtx/90000
+a=setup:actpass
+a=ssrc:4001 cname:{{c}}
+a=ssrc:4002 cname:{{c}}
+a=ssrc-group:FID 4001 4002
+"""
+
+
+@pytest.fixture
+async def leg() -> AsyncIterator[Leg]:
+    made = Leg([], lambda: None, Certificate.generateCertificate())
+    yield made
+    await made.close()
+
+
+async def answer(leg: Leg, offer: str) -> list[MediaDescription]:
+    parsed = SessionDescription.parse(await leg.answer(read_offer(offer.replace("\n", "\r\n"))))
+    assert len(parsed.group) == 1
+    assert parsed.group[0].items == [media.rtp.muxId for media in parsed.media]
+    return parsed.media
+
+
+async def test_a_chromium_offer(leg: Leg) -> None:
+    audio, video, channel = await answer(leg, CHROMIUM)
+    assert [c.payloadType for c in audio.rtp.codecs] == [111, 9, 0, 8]
+    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 108, 109]
+    assert (audio.direction, video.direction) == ("sendrecv", "sendrecv")
+    assert {(e.id, e.uri) for e in video.rtp.headerExtensions} == {
+        (2, AST),
+        (4, "urn:ietf:params:rtp-hdrext:sdes:mid"),
+    }
+    feedback = {(f.type, f.parameter) for f in video.rtp.codecs[0].rtcpFeedback}
+    assert feedback == {("nack", None), ("nack", "pli"), ("goog-remb", None)}
+    assert channel.sctp_port == 5000
+
+
+async def test_a_firefox_offer(leg: Leg) -> None:
+    audio, video = await answer(leg, FIREFOX)
+    assert [c.payloadType for c in audio.rtp.codecs] == [109, 9, 0, 8]
+    assert [c.payloadType for c in video.rtp.codecs] == [120, 124]
+    assert video.port != 0
+    assert video.direction == "sendrecv"
+
+
+async def test_each_gets_its_own_parameters_back(leg: Leg) -> None:
+    [audio, *_] = await answer(leg, CHROMIUM)
+    assert audio.rtp.codecs[0].parameters == {"minptime": 10, "useinbandfec": 1}
+
+
+async def test_every_candidate_is_in_the_answer_and_the_bot_is_the_dtls_client(leg: Leg) -> None:
+    media = await answer(leg, CHROMIUM)
+    assert media[0].ice_candidates
+    assert media[0].ice_candidates_complete
+    assert {m.dtls.role for m in media if m.dtls is not None} == {"client"}
+
+
+async def test_a_caller_that_insists_on_being_the_dtls_client_may(leg: Leg) -> None:
+    [audio, *_] = await answer(leg, CHROMIUM.replace("a=setup:actpass", "a=setup:active"))
+    assert audio.dtls is not None
+    assert audio.dtls.role == "server"
+
+
+async def test_sources_of_the_offer_have_counterparts_in_the_answer(leg: Leg) -> None:
+    _, video, _ = await answer(leg, CHROMIUM)
+    assert leg.mirror is not None
+    ours = leg.mirror.sources.ours
+    assert [ours[2001], ours[2002]] == [source.ssrc for source in video.ssrc]
+    assert set(ours) == {1001, 2001, 2002}
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [("recvonly", "sendonly"), ("sendonly", "recvonly"), ("inactive", "inactive")],
+)
+async def test_directions(leg: Leg, offered: str, answered: str) -> None:
+    audio, _, _ = await answer(leg, CHROMIUM.replace("a=sendrecv", f"a={offered}", 1))
+    assert audio.direction == answered
+    assert leg.mirror is not None
+    returns = {s.mid: s.returns for s in leg.mirror._sections}
+    assert returns == {"0": answered == "sendonly", "1": True}
+
+
+async def test_only_codecs_that_nobody_here_knows(leg: Leg) -> None:
+    lines = [x for x in CHROMIUM.splitlines() if "VP8" not in x and "H264" not in x]
+    with pytest.raises(BadOffer) as caught:
+        await answer(leg, "\n".join(lines) + "\n")
+    assert caught.value.part == "media"
+
+
+async def test_a_later_offer_is_for_this_leg_if_the_transport_is_the_same(leg: Leg) -> None:
+    first = read_offer(CHROMIUM)
+    assert not leg.takes(first)
+    states = [leg.state]
+    await leg.answer(first)
+    states.append(leg.state)
+    assert leg.takes(read_offer(CHROMIUM.replace("a=sendrecv", "a=inactive")))
+    assert not leg.takes(read_offer(CHROMIUM.replace("/+Wi", "abcd")))
+    assert not leg.takes(read_offer(CHROMIUM.replace("5C", "5D")))
+    await leg.close()
+    states.append(leg.state)
+    assert states == ["new", "ice", "closed"]
+
+
+async def test_a_server_that_is_configured_is_used(unused_udp_port: int) -> None:
+    servers = [RTCIceServer(f"stun:127.0.0.1:{unused_udp_port}")]
+    leg = Leg(servers, lambda: None, Certificate.generateCertificate())
+    connection = leg._pc._RTCPeerConnection__configuration  # type: ignore[attr-defined]
+    assert connection.iceServers == servers
+    await leg.close()
