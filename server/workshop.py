@@ -166,7 +166,7 @@ class _Shell:
             if await self.begin():
                 await self.connection.run(self.handle)
         finally:
-            await self._leave()
+            await self.leave()
 
     async def begin(self) -> bool:
         """Do what comes before the first message; False if the client cannot stay."""
@@ -176,11 +176,13 @@ class _Shell:
         """Do what the client asks."""
         raise NotImplementedError
 
-    async def _leave(self) -> None:
-        if self.session is None:
+    async def leave(self) -> None:
+        """Hang up and give the name up."""
+        session, self.session = self.session, None
+        if session is None:
             return
         try:
-            await self.exchange.bye(self.session, self)
+            await self.exchange.bye(session, self)
         except EngineError as error:
             log.warning("The store failed when a plain client left: %s", error)
 
@@ -198,6 +200,8 @@ class _Room(_Shell):
             await self.login(self._name)
             await self.ask(p.Join(room=self._room))
         except ProtocolError as error:
+            # Before it hears of it, so that it may try again at once.
+            await self.leave()
             self.connection.refuse(error)
             ours = error.code is ErrorCode.NOT_STORED
             code = CloseCode.INTERNAL if ours else CloseCode.REFUSED
@@ -225,6 +229,8 @@ class _Phone(_Shell):
     def __init__(self, exchange: Exchange, connection: Connection, guest: str | None) -> None:
         super().__init__(exchange, connection, guest)
         self._calls: dict[str, str] = {}
+        self._calling: set[str] = set()
+        self._held: dict[str, p.Ring] = {}
 
     async def begin(self) -> bool:
         self.connection.outbox.send(_say("connection", message="Connected"))
@@ -258,14 +264,16 @@ class _Phone(_Shell):
                 await self.ask(p.SendCandidate(call=call, candidate=candidate))
 
     async def _place(self, data: _Call) -> None:
-        call, key = secrets.token_urlsafe(12), names.fold(data.name)
+        call, key = new_call(), names.fold(data.name)
         before = self._calls.get(key)
         self._calls[key] = call
+        self._calling.add(call)
         media, description = _media(data.description), data.description
         try:
             await self.ask(p.Call(call=call, to=data.name, media=media, description=description))
         except ProtocolError:
             # What was going on with that person before goes on.
+            self._calling.discard(call)
             self._calls.pop(key, None)
             if before is not None:
                 self._calls[key] = before
@@ -280,10 +288,9 @@ class _Phone(_Shell):
     def translate(self, message: p.ServerMessage) -> list[bytes]:
         match message:
             case p.Ring():
-                self._calls[names.fold(message.from_)] = message.call
-                offer = message.description
-                return [_say("call_received", caller=message.from_, rtcMessage=offer)]
+                return self._rings(message)
             case p.Answered():
+                self._calling.discard(message.call)
                 self._report_connected(message.call)
                 return [_say("call_answered", rtcMessage=message.description)]
             case p.RelayedCandidate() if message.candidate is not None:
@@ -294,12 +301,31 @@ class _Phone(_Shell):
                 return self._over(message)
         return []
 
+    def _rings(self, message: p.Ring) -> list[bytes]:
+        key = names.fold(message.from_)
+        mine = self._calls.get(key)
+        self._calls[key] = message.call
+        if mine in self._calling:
+            # Both call at once. It can answer once its own call is out of the way.
+            self._held[mine] = message
+            return []
+        return [_received(message)]
+
     def _over(self, message: p.Ended | p.Elsewhere) -> list[bytes]:
-        for name in [n for n, call in self._calls.items() if call == message.call]:
+        self._calling.discard(message.call)
+        held = self._held.pop(message.call, None)
+        for mine in [mine for mine, ring in self._held.items() if ring.call == message.call]:
+            del self._held[mine]
+        winner = message.winner if isinstance(message, p.Ended) else None
+        for name in [name for name, call in self._calls.items() if call == message.call]:
             del self._calls[name]
-            if isinstance(message, p.Ended) and message.winner is not None:
-                # Both called at once: the other call, which was told already, goes on.
-                self._calls[name] = message.winner
+            if winner is not None:
+                self._calls[name] = winner
+        if held is not None:
+            return [_received(held)]
+        if winner is not None:
+            # It knows no ids: for it nothing ended, the other call goes on.
+            return []
         words = message.message if isinstance(message, p.Ended) else "Handled elsewhere."
         return [_say("call_ended", reason=message.reason, message=words)]
 
@@ -312,6 +338,15 @@ class _Phone(_Shell):
                 log.debug("A plain client's call was over at once: %s", error.code)
 
         self.exchange.spawn(report())
+
+
+def _received(ring: p.Ring) -> bytes:
+    return _say("call_received", caller=ring.from_, rtcMessage=ring.description)
+
+
+def new_call() -> str:
+    """An id for a call; plain clients know none."""
+    return secrets.token_urlsafe(12)
 
 
 def _media(description: p.Description) -> p.Media:

@@ -17,7 +17,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 from ringback.server import protocol as p
 from tests.running import Server
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 OFFER = {"type": "offer", "sdp": "v=0\r\noffer m=audio m=video"}
 ANSWER = {"type": "answer", "sdp": "v=0\r\nanswer"}
 MEDIA = {"audio": True, "video": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -98,3 +99,21 @@ async def crowd() -> AsyncIterator[Crowd]:
     made = Crowd()
     yield made
     await made.close()
+
+
+class Trouble:
+    """What was logged that an operator should look at."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self._caplog = caplog
+
+    def none(self) -> None:
+        """Nothing was."""
+        found = [r for r in self._caplog.records if r.levelno >= logging.WARNING]
+        assert not found, [r.getMessage() for r in found]
+
+
+@pytest.fixture
+def trouble(caplog: pytest.LogCaptureFixture) -> Trouble:
+    """What is logged during a test."""
+    return Trouble(caplog)

@@ -1,12 +1,10 @@
-"""The socket of the wire against a real server: getting in, coming back, being sent away."""
+"""The socket of the wire against a real server: hello, coming back, being sent away."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 
-import aiohttp
 import pytest
 
 from ringback.server import protocol as p
@@ -14,36 +12,9 @@ from ringback.server.connection import CONNECTIONS
 from ringback.server.engine.base import EngineError, StoredSession
 from ringback.server.keys import ENGINE
 from ringback.server.protocol import CloseCode, ErrorCode, Limits
-from tests.clients import Bare, Crowd, Said, eventually, handshake
-from tests.conftest import NewReader, Serve
+from tests.clients import Bare, Crowd, Said, eventually
+from tests.conftest import Serve, Trouble
 from tests.running import Server
-
-
-@dataclass
-class Trouble:
-    """What was logged as an error."""
-
-    caplog: pytest.LogCaptureFixture
-
-    def none(self) -> None:
-        errors = [r for r in self.caplog.records if r.levelno >= logging.WARNING]
-        assert not errors, [r.getMessage() for r in errors]
-
-
-@pytest.fixture
-def trouble(caplog: pytest.LogCaptureFixture) -> Trouble:
-    return Trouble(caplog)
-
-
-async def request(server: Server, head: bytes) -> bytes:
-    """What the server answers to a request that it must not accept."""
-    reader, writer = await asyncio.open_connection(server.config.host, server.port)
-    writer.write(head)
-    async with asyncio.timeout(10):
-        answer = await reader.readuntil(b"\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
-    return answer
 
 
 def resume(welcome: Said, n: int = 0) -> dict[str, object]:
@@ -182,90 +153,17 @@ async def _first_message(client: Bare) -> Said:
     return {"session": message.session, "key": message.key}
 
 
-async def test_a_key_opens_once(server: Server, crowd: Crowd) -> None:
+async def test_an_old_key_opens_nothing(server: Server, crowd: Crowd) -> None:
     first = await crowd.connect(server)
-    welcome = await first.hello("Ann")
-    second, third = await crowd.connect(server), await crowd.connect(server)
-    await second.say("hello", v=1, resume=resume(welcome))
-    await second.hear("welcome", resumed=True)
-    await third.say("hello", v=1, resume=resume(welcome))
-    await third.hear("welcome", resumed=False)
-    await second.works()
-
-
-# --- who may come in
-
-
-async def test_pages_of_other_origins(server: Server, crowd: Crowd) -> None:
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await crowd.connect(server, Origin="http://example.org")
-    assert refused.value.status == 403
-    await (await crowd.connect(server, Origin=server.url)).hello("Ann")
-
-
-async def test_a_cookie_counts_only_with_the_origin(
-    server: Server, crowd: Crowd, new_reader: NewReader
-) -> None:
-    reader, stranger = new_reader(), new_reader()
-    cookies = []
-    for who in (reader, stranger):
-        await who.get("/")
-        cookies.append("; ".join(f"{c.key}={c.value}" for c in who.session.cookie_jar))
-    first = await crowd.connect(server, Origin=server.url, Cookie=cookies[0])
-    await first.hello("Ann")
-    for headers in ({"Cookie": cookies[0]}, {"Cookie": cookies[1], "Origin": server.url}):
-        other = await crowd.connect(server, **headers)
-        await other.say("hello", v=1, name="Ann")
-        await other.hear("error", code=ErrorCode.NAME_TAKEN)
-    same = await crowd.connect(server, Origin=server.url, Cookie=cookies[0])
-    await same.hello("Ann")
-
-
-async def test_sockets_of_one_address(serve: Serve, crowd: Crowd) -> None:
-    server = await serve(limits=Limits(sockets_per_address=2))
-    first, second = await crowd.come(server, "Ann"), await crowd.connect(server)
-    assert await (await crowd.connect(server)).closed() == CloseCode.TOO_MANY
-    await first.works()
-    await second.close()
-    await eventually(lambda: len(server.app[CONNECTIONS]) == 1)
-    await first.works()
-    await (await crowd.connect(server)).hello("Bob")
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Upgrade": "", "Connection": ""},
-        {"Upgrade": "h2c"},
-        {"Sec_WebSocket_Version": "12"},
-        {"Sec_WebSocket_Key": "short"},
-        {"Sec_WebSocket_Key": "ключ"},
-        {"Sec_WebSocket_Key": ""},
-    ],
-)
-async def test_what_is_no_handshake(
-    server: Server, headers: dict[str, str], trouble: Trouble
-) -> None:
-    for path in ("/ws", "/ws/call/", "/ws/room/lobby/Ann/"):
-        answer = await request(server, handshake(server, path, **headers))
-        assert answer.startswith(b"HTTP/1.1 426 "), answer
-        assert b"\r\nUpgrade: websocket\r\n" in answer
-    trouble.none()
-
-
-async def test_clients_that_are_gone_at_once(
-    server: Server, crowd: Crowd, trouble: Trouble
-) -> None:
-    loop = asyncio.get_running_loop()
-    for bare in [await crowd.bare(server) for _ in range(20)]:
-        await loop.sock_sendall(bare.sock, b"\x81")
-        bare.reset()
-    for _ in range(20):
-        _, writer = await asyncio.open_connection(server.config.host, server.port)
-        writer.write(handshake(server))
-        writer.transport.abort()
-    await (await crowd.come(server, "Ann")).works()
-    trouble.none()
+    oldest = last = await first.hello("Ann")
+    for _ in range(3):
+        client = await crowd.connect(server)
+        await client.say("hello", v=1, resume=resume(last))
+        last = await client.hear("welcome", resumed=True, session=oldest["session"])
+    thief = await crowd.connect(server)
+    await thief.say("hello", v=1, resume=resume(oldest))
+    assert (await thief.hear("welcome", resumed=False))["session"] != oldest["session"]
+    await client.works()
 
 
 # --- the end
