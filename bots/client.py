@@ -18,7 +18,6 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +30,7 @@ from ringback.server import protocol
 from ringback.server.protocol import CloseCode, ErrorCode, ProtocolError
 
 from .memory import Hole, Memory
+from .pace import Pace
 
 MAX_EVENTS = 1024
 MAX_UNSENT = 256
@@ -118,8 +118,9 @@ class Client:
         """End the session. The iterator ends after what had come already."""
         if self._runner is not None:
             self._runner.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._runner
+            await asyncio.wait((self._runner,))
+            if not self._runner.cancelled():
+                self._runner.result()
         if self._ws is not None:
             await self._ws.close()
         if self._http is not None:
@@ -268,8 +269,10 @@ class Client:
             self._memory.forget()
         finally:
             writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+            # Not `await writer`: that would take our own cancellation for the writer's.
+            await asyncio.wait((writer,))
+            if not writer.cancelled():
+                writer.result()
             await ws.close()
             self._give_up(sent)
 
@@ -278,9 +281,10 @@ class Client:
         pace = Pace(self.welcome.limits)
         while True:
             message = await self._outbox.get()
-            await asyncio.sleep(pace.wait(asyncio.get_running_loop().time()))
+            # From here on it is lost with the socket.
             if message.id is not None:
                 sent.add(message.id)
+            await asyncio.sleep(pace.wait(asyncio.get_running_loop().time()))
             try:
                 await ws.send_str(protocol.encode(message).decode())
             except (ConnectionError, aiohttp.ClientError) as error:
@@ -311,20 +315,6 @@ class Client:
             reply = self._replies.get(key)
             if reply is not None and not reply.done():
                 reply.set_exception(Lost("The connection was lost before the reply."))
-
-
-class Pace:
-    """Keeps a client below the rate at which the exchange refuses (nine tenths of it)."""
-
-    def __init__(self, limits: protocol.Limits) -> None:
-        self._every = 1 / (0.9 * limits.messages_per_second) if limits.on else 0.0
-        self._most = 0.9 * limits.messages_burst * self._every
-        self._next = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds to wait at `now` (any clock) before one more message is sent."""
-        self._next = max(self._next, now - self._most) + self._every
-        return max(0.0, self._next - now)
 
 
 def _read(message: aiohttp.WSMessage) -> protocol.ServerMessage | None:
