@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from ringback.bots import client as client_module
-from ringback.bots.client import Client, Lost, Pace
+from ringback.bots.client import Client, Lost
+from ringback.bots.pace import Pace
 from ringback.server import protocol as p
 from ringback.server.protocol import CloseCode, ErrorCode, ProtocolError
 from tests.running import Server
@@ -473,6 +474,20 @@ async def test_the_iterator_ends_when_the_client_is_closed(
     async with asyncio.timeout(PATIENCE):
         await read()
     assert seen == [ringing(1)]
+
+
+async def test_a_client_can_be_closed_at_any_moment_of_its_sockets_end(
+    begin: Begin, exchange: Exchange
+) -> None:
+    for turns in range(12):
+        client, line = await begin()
+        ending = asyncio.create_task(line.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            await client.close()
+            await ending
+        assert not client.online
 
 
 # --- pace ---------------------------------------------------------------------------------
