@@ -8,8 +8,25 @@ const LISTEN_EVERY = 120;
 /** A picture is cut at its edges to fill the stage only up to this fraction. */
 const MOST_CUT = 0.35;
 
+/**
+ * Let an element play the track of its kind. Sound and picture have an element each: in one
+ * with both, Chromium plays no sound before the first picture, and that may never come.
+ * @param {HTMLMediaElement} element
+ * @param {"audio" | "video"} kind
+ * @param {MediaStream | null} remote
+ * @returns {boolean} whether it is another track now
+ */
+function give(element, kind, remote) {
+  const track = remote?.getTracks().find((other) => other.kind === kind) ?? null;
+  const before = element.srcObject instanceof MediaStream ? element.srcObject : null;
+  if (track === (before?.getTracks()[0] ?? null)) return false;
+  element.srcObject = track && new MediaStream([track]);
+  return track !== null;
+}
+
 export class RemoteView {
   #video = find("#remote-video", HTMLVideoElement);
+  #audio = find("#remote-audio", HTMLAudioElement);
   #level = find("#remote-level", HTMLElement);
   #muted = find("#remote-muted", HTMLElement);
   #cameraOff = find("#remote-camera-off", HTMLElement);
@@ -21,10 +38,7 @@ export class RemoteView {
   /** @param {Phone} phone */
   constructor(phone) {
     this.phone = phone;
-    this.#prompt.addEventListener("click", () => {
-      this.#video.muted = false;
-      this.play();
-    });
+    this.#prompt.addEventListener("click", () => this.play());
     this.#video.addEventListener("resize", () => {
       this.#fit();
       this.show(this.phone.live?.state ?? "idle");
@@ -36,10 +50,9 @@ export class RemoteView {
   show(state) {
     const call = this.phone.live;
     const remote = call?.remote ?? null;
-    if (this.#video.srcObject !== remote) {
-      this.#video.srcObject = remote;
-      this.play();
-    }
+    const sound = give(this.#audio, "audio", remote);
+    const moving = give(this.#video, "video", remote);
+    if (sound || moving) this.play();
     const talking = state === "connected" || state === "reconnecting";
     const theirs = call?.theirMedia ?? { audio: true, video: true };
     const flows = call?.quality.picture !== false;
@@ -54,14 +67,14 @@ export class RemoteView {
 
   /** Some browsers want a click before a page that was just loaded may sound. */
   play() {
-    if (!this.#video.srcObject) return;
-    this.#video.play().then(
+    if (this.#video.srcObject) {
+      this.#video.play().catch((error) => console.info("Their picture:", error));
+    }
+    if (!this.#audio.srcObject) return;
+    this.#audio.play().then(
       () => void (this.#prompt.hidden = true),
       (/** @type {DOMException} */ error) => {
-        if (error.name !== "NotAllowedError") return;
-        this.#video.muted = true;
-        this.#prompt.hidden = false;
-        void this.#video.play();
+        if (error.name === "NotAllowedError") this.#prompt.hidden = false;
       },
     );
   }
