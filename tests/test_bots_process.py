@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from ringback.bots import __main__ as process
 from ringback.bots.client import Client
@@ -20,6 +21,7 @@ from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
 from tests.callers import TONE, Caller, needs_address
 from tests.running import Server
+from tests.test_bot_client import welcome
 from tests.test_echo import Phone
 
 PATIENCE = 20.0
@@ -95,6 +97,39 @@ async def test_it_ends_with_its_parent(server: Server, run: Run) -> None:
     assert made.stdin is not None
     made.stdin.close()
     assert await end(made) == 0
+
+
+async def test_it_ends_when_the_server_goes_at_the_same_moment(run: Run) -> None:
+    """As when the parent is killed: its socket and our standard input end together."""
+    gone = asyncio.Event()
+
+    async def accept(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await ws.receive_str()
+        await ws.send_str(p.encode(welcome(name="echo")).decode())
+        await gone.wait()
+        assert request.transport is not None
+        request.transport.abort()
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/ws", accept)
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    processes = [
+        await run("--server", f"ws://127.0.0.1:{runner.addresses[0][1]}", tokens={"echo": "x"})
+        for _ in range(3)
+    ]
+    for made in processes:
+        assert await first_line(made) == "ready echo\n"
+    gone.set()
+    for made in processes:
+        assert made.stdin is not None
+        made.stdin.close()
+    assert [await end(made) for made in processes] == [0, 0, 0]
+    await runner.cleanup()
 
 
 async def test_a_refused_token_has_an_exit_code_of_its_own(server: Server, run: Run) -> None:
