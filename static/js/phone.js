@@ -282,7 +282,9 @@ export class Phone extends Emitter {
     else {
       call.restore(saved);
       void this.#rejoin(call, saved);
+      return;
     }
+    call.video = saved.camera;
   }
 
   /**
