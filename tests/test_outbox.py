@@ -291,6 +291,19 @@ async def test_only_the_first_close_counts(make_line: MakeLine) -> None:
     await line.ended.wait()
 
 
+async def test_one_close_frame_and_no_more(make_line: MakeLine) -> None:
+    line = await make_line()
+    client, outbox = await line.bare()
+    outbox.close(CloseCode.REPLACED, "First.")
+    outbox.close(CloseCode.TOO_MANY_ERRORS, "Second.")
+    first = close_frame(CloseCode.REPLACED, "First.")
+    assert await client.read() == first
+    await client.send(b"\x03\xe8", opcode=8)
+    # Answered, it says no more, and the connection ends without waiting.
+    assert await client.rest() == b""
+    await line.ended.wait()
+
+
 async def test_long_words_are_cut_between_letters(make_line: MakeLine) -> None:
     line = await make_line()
     client, outbox = await line.connect()

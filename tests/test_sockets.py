@@ -154,8 +154,8 @@ async def _first_message(client: Bare) -> Said:
 
 
 async def test_an_old_key_opens_nothing(server: Server, crowd: Crowd) -> None:
-    first = await crowd.connect(server)
-    oldest = last = await first.hello("Ann")
+    client = await crowd.connect(server)
+    oldest = last = await client.hello("Ann")
     for _ in range(3):
         client = await crowd.connect(server)
         await client.say("hello", v=1, resume=resume(last))

@@ -9,7 +9,7 @@ import pytest
 
 from ringback.server import workshop
 from ringback.server.identity import mint_bot_token
-from ringback.server.keys import SECRET
+from ringback.server.keys import ENGINE, SECRET
 from ringback.server.protocol import ErrorCode
 from tests.clients import ANSWER, OFFER, Crowd
 from tests.phones import ICE, answer, call, candidate, ends, hears, refused
@@ -76,6 +76,10 @@ async def test_somebody_on_the_wire_calls_a_plain_client(server: Server, crowd: 
     await ann.hear("ringing", call="k")
     await answer(plain, "Ann")
     await ann.hear("answered", call="k", description=ANSWER)
+    # A plain client never says that it is connected: it is said for it.
+    await candidate(plain, "Ann")
+    await ann.hear("candidate", call="k")
+    assert [c.state for c in await server.app[ENGINE].live_calls()] == ["connected"]
     await candidate(plain, "Ann")
     await ann.hear("candidate", call="k", candidate=WIRE_ICE)
     await plain.close()
