@@ -11,6 +11,7 @@ from ringback.server import protocol as p
 from ringback.server.connection import CONNECTIONS
 from ringback.server.engine.base import EngineError, StoredSession
 from ringback.server.keys import ENGINE
+from ringback.server.outbox import close_frame
 from ringback.server.protocol import CloseCode, ErrorCode, Limits
 from tests.clients import Bare, Crowd, Said, eventually
 from tests.conftest import Serve, Trouble
@@ -141,7 +142,9 @@ async def test_a_replaced_socket_is_not_heard_any_more(server: Server, crowd: Cr
     await new.hear("welcome", resumed=True)
     # It has not noticed yet, and goes on speaking.
     await old.send({"type": "join", "room": "lobby"})
-    assert b"\x88" in await old.rest()
+    await old.send(b"\x03\xe8", opcode=8)
+    # It hears why, once.
+    assert await old.rest() == close_frame(CloseCode.REPLACED, "Continued on another connection.")
     await new.say("chat", room="lobby", text="x", cid="x", id="1")
     await new.hear("error", code=ErrorCode.NOT_IN_ROOM, re="1")
 
