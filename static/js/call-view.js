@@ -2,7 +2,7 @@
 // Everything shown follows from the phone's state, in `#show`.
 
 import { announce } from "./announce.js";
-import { duration, durationInWords, find, paintAvatar } from "./dom.js";
+import { duration, durationInWords, find, paintAvatar, person } from "./dom.js";
 import { OwnView } from "./own-view.js";
 import { GRADES } from "./quality.js";
 import { RemoteView } from "./remote-view.js";
@@ -119,7 +119,7 @@ export class CallView {
    */
   #texts(state, peer) {
     if (this.#peer.textContent !== peer) {
-      this.#peer.replaceChildren(Object.assign(document.createElement("bdi"), { textContent: peer }));
+      this.#peer.replaceChildren(person(peer));
       part("phone-peer-chip").textContent = peer;
       paintAvatar(part("phone-avatar"), peer);
     }

@@ -64,7 +64,9 @@ form.addEventListener("submit", (event) => {
 });
 
 await farewell();
-const wire = new Wire({ url: socketUrl(), saved: null, probe: () => ({ type: "rooms", watch: true }) });
+const wire = new Wire({
+  url: socketUrl(), saved: null, probe: () => ({ type: "rooms", watch: true }),
+});
 wire.on("welcome", () => wire.tell({ type: "rooms", watch: true }));
 wire.on("rooms", ({ rooms }) => show(rooms));
 watchPage(wire, () => wire.stop());

@@ -27,7 +27,8 @@ function outcome({ outgoing, reason, connected, ended }) {
   if (connected !== undefined) {
     const way = outgoing ? "Outgoing" : "Incoming";
     const lost = reason === "lost" ? ", connection lost" : "";
-    return { icon: direction, words: `${way}, ${duration(ended - connected)}${lost}`, missed: false };
+    const words = `${way}, ${duration(ended - connected)}${lost}`;
+    return { icon: direction, words, missed: false };
   }
   const pair = OUTCOMES[reason];
   const words = pair ? pair[outgoing ? 0 : 1] : "Ended";
