@@ -25,7 +25,6 @@ MAX_CALLS = 200
 MAX_WAITING = 256
 TRIES = 3
 REPORT_AFTER = 2.0
-SOON = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -165,15 +164,10 @@ class EchoCall:
                     raise
                 lost = True
             except ProtocolError as error:
-                if error.code is not ErrorCode.WRONG_STATE:
-                    raise
-                if lost:
-                    # The first time arrived, only its reply did not.
+                # Said again after a loss: the first time arrived, only its reply did not.
+                if error.code is ErrorCode.WRONG_STATE and lost:
                     return
-                if not left:
-                    raise
-                # We were faster than the exchange, which has yet to note that it rings here.
-                await asyncio.sleep(SOON)
+                raise
 
     def _tell(self, message: protocol.Request) -> None:
         with suppress(Lost):
