@@ -1,0 +1,1 @@
+"""Ringback's pages in a real Chromium, against a real server."""
