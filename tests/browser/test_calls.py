@@ -118,3 +118,27 @@ async def test_a_call_out_of_a_room(server: Server, new_person: NewPerson) -> No
     await ann.press("Back")
     await ann.say("We can")
     await expect(bob.stored("We can")).to_be_attached()
+
+
+async def test_two_windows_of_one_browser_call_each_other(
+    server: Server, new_person: NewPerson
+) -> None:
+    ann = await new_person(server.url, "Ann")
+    bob = await new_person(server.url, "Bob", beside=ann)
+    await ann.open_calls()
+    await bob.goto("/call/")
+    await expect(bob.page.get_by_role("heading", name="You are Ann")).to_be_visible()
+    await bob.page.get_by_text("Devices and settings").click()
+    await bob.page.get_by_label("Your name").fill("Bob")
+    await bob.press("Change name")
+    await bob.at_calls()
+    await ann.page.reload()
+    await ann.at_calls()
+    await bob.page.get_by_role("button", name="Call Ann", exact=True).click()
+    await ann.rung("Bob")
+    await ann.press("Answer")
+    await connected(ann, bob)
+    await ann.receives()
+    await bob.receives()
+    await bob.press("Hang up")
+    await ann.sees_end("Bob hung up.")

@@ -124,3 +124,20 @@ async def test_the_link_to_a_room_asks_for_a_name(server: Server, new_person: Ne
     await bob.button("Join room").click()
     await bob.inside_room()
     await expect(ann.here("Bob")).to_be_visible()
+
+
+async def test_scripts_in_the_page_do_not_run(server: Server, new_person: NewPerson) -> None:
+    ann = await new_person(server.url, "Ann")
+    await ann.goto("/")
+    async with ann.page.expect_console_message(lambda message: message.type == "error"):
+        await ann.page.evaluate(
+            """() => {
+                const script = document.createElement("script");
+                script.textContent = "window.pwned = 1";
+                document.body.append(script);
+            }"""
+        )
+    assert await ann.page.evaluate("window.pwned") is None
+    # It is told as a fault, so that no other test overlooks one.
+    assert "content security policy" in ann.faults[0].lower()
+    ann.faults.clear()
