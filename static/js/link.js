@@ -41,6 +41,8 @@ export class Link {
   #incoming = [];
   /** @type {Map<string, RTCRtpTransceiver>} */
   #lines = new Map();
+  /** What both own tracks belong to: simple pages play the stream of a track, not the track. */
+  #own = new MediaStream();
 
   /**
    * @param {object} options
@@ -84,12 +86,21 @@ export class Link {
   async offer() {
     for (const kind of /** @type {const} */ (["audio", "video"])) {
       const track = this.tracks[kind];
-      this.#lines.set(kind, this.pc.addTransceiver(track ?? kind, { direction: "sendrecv" }));
+      this.#add(kind, track ?? kind);
     }
     await this.pc.setLocalDescription();
     await this.#gathered();
     this.#outgoing = this.#outgoing.filter((candidate) => candidate === null);
     return this.#local();
+  }
+
+  /**
+   * @param {string} kind
+   * @param {MediaStreamTrack | string} source
+   */
+  #add(kind, source) {
+    const options = { direction: /** @type {const} */ ("sendrecv"), streams: [this.#own] };
+    this.#lines.set(kind, this.pc.addTransceiver(source, options));
   }
 
   /**
@@ -104,6 +115,7 @@ export class Link {
       if (this.#lines.has(kind)) continue;
       this.#lines.set(kind, line);
       line.direction = "sendrecv";
+      line.sender.setStreams(this.#own);
       await line.sender.replaceTrack(this.tracks[kind]);
     }
     await this.pc.setLocalDescription();
@@ -171,9 +183,7 @@ export class Link {
     this.tracks[kind] = track;
     const line = this.#lines.get(kind);
     if (line) await line.sender.replaceTrack(track);
-    else if (track && this.#settled) {
-      this.#lines.set(kind, this.pc.addTransceiver(track, { direction: "sendrecv" }));
-    }
+    else if (track && this.#settled) this.#add(kind, track);
   }
 
   /** Which way the connection is stuck, or how far it is. */
