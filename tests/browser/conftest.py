@@ -1,4 +1,4 @@
-"""One Chromium for all tests here, people in front of it, and servers on its event loop.
+"""One Chromium for all tests of a process, people in front of it, and servers on its event loop.
 
 Playwright belongs to the event loop it was started on, so everything here runs on the loop of
 the whole session, the servers too.
@@ -39,11 +39,10 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests here share one browser: one event loop, one of the processes of a run."""
+    """All tests here share a browser, so they share its event loop."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.hookimpl(wrapper=True)

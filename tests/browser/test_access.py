@@ -76,6 +76,7 @@ async def test_every_control_of_a_call_has_a_name(server: Server, new_person: Ne
     assert await everything_has_a_name(ann) >= 5
     await bob.press("Answer")
     await connected(ann, bob)
+    await ann.receives()
     await ann.press("More")
     assert await everything_has_a_name(ann) >= 9
     await ann.press("Hang up")
