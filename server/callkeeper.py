@@ -5,13 +5,14 @@ What may happen to a call is decided in `calls`; this carries it out.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ringback.server import calls
 from ringback.server.calls import State, Timings, What, Who
 from ringback.server.clock import Clock, Timer
-from ringback.server.engine.base import Engine
+from ringback.server.engine.base import Engine, EngineError
 from ringback.server.protocol import (
     DirectedMessage,
     Elsewhere,
@@ -25,8 +26,12 @@ from ringback.server.protocol import (
 )
 from ringback.server.session import Session
 
+log = logging.getLogger(__name__)
+
 TRIES = 16
 REARM = 0.05
+RETRY = 5.0
+"""Seconds until what the store did not take is tried again."""
 
 
 class CallKeeper:
@@ -195,11 +200,16 @@ class CallKeeper:
 
         async def due() -> None:
             self._timers.pop(call.id, None)
-            await self.happen(call.id, What.TIMEOUT, Who.EXCHANGE)
+            again = REARM
+            try:
+                await self.happen(call.id, What.TIMEOUT, Who.EXCHANGE)
+            except EngineError as error:
+                log.warning("The store failed when a call's time was up: %s", error)
+                again = RETRY
             # A timer may fire a little early by the wall clock: then it is set once more.
             still = await self._engine.call(call.id)
             if still is not None and call.id not in self._timers:
-                self._arm(still, REARM)
+                self._arm(still, again)
 
         self._timers[call.id] = self._clock.call_later(delay, due)
 

@@ -10,22 +10,28 @@ Rules:
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol, assert_never
+
+from msgspec.structs import replace
 
 from ringback.server import calls, names
 from ringback.server import protocol as p
-from ringback.server.callkeeper import CallKeeper
+from ringback.server.callkeeper import RETRY, CallKeeper
 from ringback.server.calls import What
 from ringback.server.clock import Clock, SystemClock, Tasks, Timer
 from ringback.server.config import Config
-from ringback.server.engine.base import Engine, StoredSession
+from ringback.server.engine.base import Engine, EngineError, StoredSession
 from ringback.server.people import People
 from ringback.server.protocol import ErrorCode, ProtocolError
 from ringback.server.rooms import RoomService
 from ringback.server.session import Line, Session, hash_key, last_number, new_key
 from ringback.server.switchboard import Switchboard
+
+log = logging.getLogger(__name__)
 
 GRACE = 5.0
 """Seconds a room keeps showing somebody whose socket dropped, so that a reload does not flap."""
@@ -91,6 +97,7 @@ class Exchange:
             session = Session(stored, self.config.limits, self.clock.now())
             self._sessions[stored.id] = session
             self._expire_later(session)
+        await self._calls.orphaned(self._sessions)
 
     async def close(self) -> None:
         """Stop all clocks. Sessions and calls stay in the engine."""
@@ -123,10 +130,15 @@ class Exchange:
         if message.about is not None and (bearer is None or not bearer.bot):
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "Only bots say something about themselves.")
         if message.resume is not None:
-            session = self._resumable(message, bearer.user if bearer else guest)
-            if session is not None:
-                await self._resume(session, line, message, message.resume)
-                return session
+            user = bearer.user if bearer else guest
+            session = self._resumable(message, user)
+            while session is not None:
+                async with session.turn:
+                    # While it waited for its turn the session may have ended or moved on.
+                    if self._resumable(message, user) is session:
+                        await self._take_up(session, line, message, message.resume)
+                        return session
+                session = self._resumable(message, user)
         return await self._open(line, message, bearer, guest)
 
     async def _open(
@@ -153,16 +165,16 @@ class Exchange:
             await self.engine.save_session(stored)
             if name is not None:
                 await self.people.claim(name, user, bot, stored.about)
+            # What this lets ring is held back until after the welcome.
+            await self._calls.arrived(session, resumed=False)
             await self._welcome(session, key, resumed=False, re=message.id)
         except BaseException:
+            session.line = None
             session.drop_subscriptions()
-            await self.engine.drop_session(stored.id, stored.key_hash)
-            if name is not None and not await self._others(session, connected=False):
-                await self.people.gone(name, user, bot)
+            await self._forget(session)
             raise
         self._sessions[session.id] = session
         session.go_on({})
-        await self._calls.arrived(session, resumed=False)
         return session
 
     async def _admit_name(self, message: p.Hello, bearer: Bearer | None, user: str) -> str | None:
@@ -190,6 +202,21 @@ class Exchange:
         renamed = message.name is not None and names.fold(message.name) != session.key
         return None if renamed else session
 
+    async def _take_up(
+        self, session: Session, line: Line, message: p.Hello, resume: p.Resume
+    ) -> None:
+        try:
+            await self._resume(session, line, message, resume)
+        except BaseException as error:
+            # Nobody else will: for its socket there is no session. If this fails too, the
+            # session ends in time all the same, and the first error is the one to be told.
+            with suppress(EngineError):
+                await self.detach(session, line)
+            if isinstance(error, EngineError):
+                # It may have been welcomed already; on a new socket it can try again.
+                line.close(p.CloseCode.INTERNAL, p.ERRORS[ErrorCode.NOT_STORED])
+            raise
+
     async def _resume(
         self, session: Session, line: Line, message: p.Hello, resume: p.Resume
     ) -> None:
@@ -204,9 +231,11 @@ class Exchange:
         key = new_key()
         # Should this welcome get lost on the way, the client has only the key it showed.
         session.key_before = hash_key(resume.key)
-        await self.engine.save_session(session.update(key_hash=hash_key(key), expires=None))
+        stored = replace(session.stored, key_hash=hash_key(key), expires=None)
+        await self.engine.save_session(stored)
+        # Only now: a session is dropped by the key that is stored.
+        session.stored = stored
         if session.name:
-            stored = session.stored
             await self.people.claim(session.name, stored.user, stored.bot, stored.about)
         session.topics["session"] = self._subscribe(session)
         await self._welcome(session, key, resumed=True, re=message.id)
@@ -258,12 +287,14 @@ class Exchange:
         """A client that cannot resume has gone: hang up for it and forget it at once."""
         if session.line is not line:
             return
-        for call in await self._calls.of_session(session):
-            if call.outgoing or call.state not in (calls.State.CALLING, calls.State.RINGING):
-                await self._keeper.happen(call.call, What.HANGUP, session)
-        session.line = None
-        session.drop_subscriptions()
-        await self._expire(session)
+        try:
+            for call in await self._calls.of_session(session):
+                if call.outgoing or call.state not in (calls.State.CALLING, calls.State.RINGING):
+                    await self._keeper.happen(call.call, What.HANGUP, session)
+        finally:
+            session.line = None
+            session.drop_subscriptions()
+            await self._expire(session)
 
     async def _absent(self, session: Session) -> None:
         self._absence.pop(session.id, None)
@@ -279,14 +310,25 @@ class Exchange:
         self._expiry.pop(session.id, None)
         if session.line is not None or self._sessions.pop(session.id, None) is None:
             return
-        await self._absent(session)
-        await self.engine.drop_session(session.id, session.stored.key_hash)
-        if session.name:
-            others = await self._others(session, connected=False)
-            await self._calls.gone(session, others)
-            if not others:
-                stored = session.stored
-                await self.people.gone(session.name, stored.user, stored.bot)
+        await self._forget(session)
+
+    async def _forget(self, session: Session) -> None:
+        """Undo what a session was. As long as the store fails it is tried again: else its
+        calls would never end and its name never be free."""
+        self._expiry.pop(session.id, None)
+        stored = session.stored
+        try:
+            await self._absent(session)
+            await self.engine.drop_session(stored.id, stored.key_hash)
+            if session.name:
+                others = await self._others(session, connected=False)
+                await self._calls.gone(session, others)
+                if not others:
+                    await self.people.gone(session.name, stored.user, stored.bot)
+        except EngineError as error:
+            log.warning("The store failed when a session ended: %s", error)
+            again = self.clock.call_later(RETRY, lambda: self._forget(session))
+            self._expiry[session.id] = again
 
     async def _others(self, session: Session, connected: bool) -> bool:
         for stored in await self.engine.sessions(session.key):
@@ -302,9 +344,10 @@ class Exchange:
         Raises `ProtocolError` when it cannot be done and `EngineError` when the store fails;
         then nothing was changed.
         """
-        replied = await self._do(session, message)
-        if message.id is not None and not replied:
-            session.tell(p.Ok(re=message.id))
+        async with session.turn:
+            replied = await self._do(session, message)
+            if message.id is not None and not replied:
+                session.tell(p.Ok(re=message.id))
 
     async def _do(self, session: Session, message: p.ClientMessage) -> bool:
         match message:

@@ -6,6 +6,7 @@ it meanwhile is held back and follows in order, without what it was given alread
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ class Session:
 
     # A delivery touches every listener's objects, mostly cold: slots keep each in one place.
     __slots__ = (
-        "_held", "calls", "chats", "key_before", "line", "rooms", "stored", "topics",
+        "_held", "calls", "chats", "key_before", "line", "rooms", "stored", "topics", "turn",
     )  # fmt: skip
 
     def __init__(self, stored: StoredSession, limits: Limits, now: float) -> None:
@@ -64,6 +65,8 @@ class Session:
         self.key_before = ""
         self.rooms: dict[str, Unsubscribe] = {}
         self.topics: dict[str, Unsubscribe] = {}
+        self.turn = asyncio.Lock()
+        """Held by what is done for the client: a request, or taking the session up again."""
         self._held: list[bytes] | None = None
         self.chats = Bucket(limits.chats_per_second, limits.chats_burst, now)
         self.calls = Bucket(limits.calls_per_minute / 60, limits.calls_per_minute, now)

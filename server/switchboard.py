@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from msgspec.structs import replace
 
@@ -236,6 +236,14 @@ class Switchboard:
                 await self._keeper.happen(call.id, What.GONE, Who.CALLER)
             elif call.callee.session == session.id or (rings and not others):
                 await self._keeper.happen(call.id, What.GONE, Who.CALLEE)
+
+    async def orphaned(self, sessions: Container[str]) -> None:
+        """End what a crash left behind: calls with a side whose session is none of these."""
+        for call in await self._engine.live_calls():
+            for who in (Who.CALLER, Who.CALLEE):
+                session = call.party(who).session
+                if session and session not in sessions:
+                    await self._keeper.happen(call.id, What.GONE, who)
 
     async def of_session(self, session: Session) -> list[CallInfo]:
         """The live calls a session takes part in or could answer."""
