@@ -185,9 +185,7 @@ class Crowd:
 
     async def connect(self, server: Server, path: str = "/ws", **headers: str) -> Client:
         """A client that has said nothing yet."""
-        return Client(
-            await self.http.ws_connect(server.ws + path, headers=headers, max_msg_size=0)
-        )
+        return Client(await self.http.ws_connect(server.ws + path, headers=headers, max_msg_size=0))
 
     async def come(self, server: Server, name: str | None, **more: Any) -> Client:
         """A client on the wire that has been welcomed under a name."""

@@ -25,7 +25,6 @@ async def request(server: Server, head: bytes) -> bytes:
     return answer
 
 
-
 async def test_pages_of_other_origins(server: Server, crowd: Crowd) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await crowd.connect(server, Origin="http://example.org")

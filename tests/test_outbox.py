@@ -314,9 +314,7 @@ async def test_long_words_are_cut_between_letters(make_line: MakeLine) -> None:
 
 
 @pytest.mark.parametrize(("age", "option"), [(15.0, 15000), (0.0001, 1), (2.0**31, 2**31 - 1)])
-async def test_the_kernel_gives_up_dead_peers(
-    make_line: MakeLine, age: float, option: int
-) -> None:
+async def test_the_kernel_gives_up_dead_peers(make_line: MakeLine, age: float, option: int) -> None:
     line = await make_line(outbox_age=age)
     await line.connect()
     sock = line.transports[0].get_extra_info("socket")

@@ -28,9 +28,7 @@ def session(wire: Wire) -> Session:
 
 
 def chat(seq: int, room: str = "lobby") -> bytes:
-    message = p.ChatMessage(
-        room=room, seq=seq, from_="Ann", text=f"{seq}", time=0, cid=f"{seq}"
-    )
+    message = p.ChatMessage(room=room, seq=seq, from_="Ann", text=f"{seq}", time=0, cid=f"{seq}")
     return encode(message)
 
 
@@ -91,9 +89,7 @@ def test_directed_messages_it_has_are_left_out(session: Session, wire: Wire) -> 
     assert [said["n"] for said in wire.said] == [9]
 
 
-def test_what_is_neither_chat_nor_directed_is_never_left_out(
-    session: Session, wire: Wire
-) -> None:
+def test_what_is_neither_chat_nor_directed_is_never_left_out(session: Session, wire: Wire) -> None:
     here = encode(p.Presence(room="lobby", name="Bob", here=True))
     session.hold()
     session.deliver(here)
