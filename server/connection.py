@@ -13,7 +13,7 @@ from ringback.server.clock import Tasks
 from ringback.server.config import Config
 from ringback.server.identity import origin_allowed
 from ringback.server.keys import CONFIG
-from ringback.server.limiter import Bucket
+from ringback.server.limiter import Bucket, Buckets, one_place
 from ringback.server.outbox import Framer, Outbox
 from ringback.server.protocol import CloseCode, Drain, ErrorCode, ProtocolError, encode
 
@@ -33,6 +33,9 @@ MALFORMED = frozenset(
     }
 )
 BATCH = 100
+OPENED = 4
+"""An address may open, at once and then in each minute, this many times the sockets it may
+have: each that drops leaves a name held and a session waiting."""
 TOO_MANY_ERRORS = "Too many messages could not be read, or came too fast."
 STOPPING = "The server is stopping."
 NOT_A_SOCKET = "This address speaks WebSocket (RFC 6455), version 13."
@@ -50,26 +53,31 @@ class Connections:
         self.draining = False
         self._open: set[Connection] = set()
         self._addresses: Counter[str] = Counter()
+        burst = OPENED * config.limits.sockets_per_address
+        self._opened = Buckets(burst / 60, burst)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, connection: Connection) -> bool:
-        """Count a socket; False if its address has as many as it may."""
-        limits = self.config.limits
-        if limits.on and self._addresses[connection.address] >= limits.sockets_per_address:
+        """Count a socket; False if its address has as many as it may, or opens them too fast."""
+        limits, place = self.config.limits, connection.place
+        if limits.on and (
+            self._addresses[place] >= limits.sockets_per_address
+            or not self._opened.take(place, _now())
+        ):
             return False
         self._open.add(connection)
-        self._addresses[connection.address] += 1
+        self._addresses[place] += 1
         return True
 
     def remove(self, connection: Connection) -> None:
         """A socket is gone."""
         if connection in self._open:
             self._open.discard(connection)
-            self._addresses[connection.address] -= 1
-            if not self._addresses[connection.address]:
-                del self._addresses[connection.address]
+            self._addresses[connection.place] -= 1
+            if not self._addresses[connection.place]:
+                del self._addresses[connection.place]
 
     async def drain(self) -> None:
         """Tell all clients that the server stops, and close their sockets.
@@ -123,6 +131,7 @@ class Connection:
         self._explain = explain
         self._drains = drains
         self.address = request.remote or ""
+        self.place = one_place(self.address)
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("The client has gone again.")

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from ringback.server.connection import CONNECTIONS
+from ringback.server.connection import CONNECTIONS, OPENED
 from ringback.server.protocol import CloseCode, ErrorCode, Limits
 from tests.clients import Crowd, eventually, handshake
 from tests.conftest import NewReader, Serve, Trouble
@@ -59,6 +59,17 @@ async def test_sockets_of_one_address(serve: Serve, crowd: Crowd) -> None:
     await eventually(lambda: len(server.app[CONNECTIONS]) == 1)
     await first.works()
     await (await crowd.connect(server)).hello("Bob")
+
+
+async def test_an_address_that_opens_ever_new_sockets(serve: Serve, crowd: Crowd) -> None:
+    """Each leaves a session and a name behind for a while; `OPENED` times two, then no more."""
+    server = await serve(limits=Limits(sockets_per_address=2))
+    connections = server.app[CONNECTIONS]
+    for number in range(2 * OPENED):
+        client = await crowd.come(server, f"Ann {number}")
+        await client.close()
+        await eventually(lambda: len(connections) == 0)
+    assert await (await crowd.connect(server)).closed() == CloseCode.TOO_MANY
 
 
 @pytest.mark.parametrize(
