@@ -412,3 +412,24 @@ async def test_a_silent_node_is_forgotten(box: Box) -> None:
     assert list(await box.engine.heartbeat("two")) == ["one", "two"]
     box.now += 20
     assert list(await box.engine.heartbeat("two")) == ["two"]
+
+
+async def test_rooms_in_which_nothing_is_said_do_not_pile_up(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.server.engine.embedded.ENTERED", 10)
+    await box.engine.close()
+    engine = box.engine = box.new(rooms=2)
+    await engine.open()
+    await engine.join(Presence("inhabited", "s1", "Ann", bot=False))
+    epoch = (await engine.history("inhabited", 0, 1)).epoch
+    await engine.publish(draft("c", room="said"))
+    for number in range(100):
+        await engine.join(Presence(f"passed {number}", "s2", "Bob", bot=False))
+        await engine.leave(f"passed {number}", "s2")
+    assert (await engine.history("inhabited", 0, 1)).epoch == epoch
+    assert (await engine.history("said", 0, 1)).seq == 1
+    await engine.close()
+    rooms = [room for (room,) in box.sql("SELECT room FROM rooms")]
+    assert {"inhabited", "said"} <= set(rooms)
+    assert len(rooms) <= 2 + 10 + 2

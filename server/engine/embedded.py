@@ -45,6 +45,10 @@ from .registry import Claims, Sessions
 from .storage import Storage
 from .writer import Writer, transaction
 
+ENTERED = 4096
+"""After so many rooms were read from the database those in which nothing was said are
+forgotten: whoever joins ever new ones would fill the disk."""
+
 
 class _Parts(NamedTuple):
     """What an open engine works with."""
@@ -102,6 +106,7 @@ class EmbeddedEngine(Engine):
         self._locks = Locks()
         self._attendance = Attendance()
         self._nodes: dict[str, float] = {}
+        self._entered = 0
         self._open: _Parts | None = None
 
     @property
@@ -186,7 +191,13 @@ class EmbeddedEngine(Engine):
 
     async def join(self, presence: Presence) -> bool:
         """See `Engine.join`. The room has an epoch from now on."""
-        await self._parts.histories.enter(presence.room)
+        parts = self._parts
+        if await parts.histories.enter(presence.room):
+            self._entered += 1
+        if self._entered >= ENTERED:
+            self._entered = 0
+            keep = {presence.room, *parts.histories.rooms(), *self._attendance.rooms()}
+            await parts.writer.write(partial(tables.forget_empty_rooms, keep=keep))
         return self._attendance.join(presence)
 
     async def leave(self, room: str, session: str) -> bool:

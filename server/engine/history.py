@@ -112,10 +112,16 @@ class Histories:
         page = await self._writer.write(work)
         return History([message for _, message in page.messages], page.seq, page.epoch)
 
-    async def enter(self, room: str) -> None:
-        """Have a room in memory, made if it is new."""
-        if room not in self._rooms:
-            await self._load(room)
+    def rooms(self) -> list[str]:
+        """The rooms in memory."""
+        return list(self._rooms)
+
+    async def enter(self, room: str) -> bool:
+        """Have a room in memory, made if it is new; False if it was there."""
+        if room in self._rooms:
+            return False
+        await self._load(room)
+        return True
 
     async def _load(self, room: str) -> _Room:
         work = partial(tables.page, room=room, epoch=_epoch(), after=0, limit=self._window)

@@ -119,6 +119,10 @@ class Attendance:
             del self._rooms[room]
         return True
 
+    def rooms(self) -> list[str]:
+        """The rooms that somebody is in."""
+        return list(self._rooms)
+
     def members(self, room: str) -> list[Presence]:
         """One presence a name."""
         return [next(iter(s.values())) for s in self._rooms.get(room, {}).values()]
