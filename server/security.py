@@ -152,10 +152,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
         return error_page(request, error.status, kept)
     except EngineError:
-        log.exception("The store failed for %s %s", request.method, request.path)
+        log.exception("The store failed for %s %s", request.method, request.rel_url.raw_path)
         return error_page(request, 503, {"Retry-After": "5"})
     except Exception:
-        log.exception("A page failed: %s %s", request.method, request.path)
+        log.exception("A page failed: %s %s", request.method, request.rel_url.raw_path)
         return error_page(request, 500)
 
 

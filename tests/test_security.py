@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from yarl import URL
 
 from ringback.server import security
 from ringback.server.config import Config
@@ -84,6 +85,7 @@ def start(aiohttp_client: AiohttpClient) -> Start:
         app.router.add_put("/post", takes_little)
         app.router.add_get("/moves", moves)
         app.router.add_get("/breaks", breaks)
+        app.router.add_get("/breaks/{how}", breaks)
         app.router.add_get("/store", store_breaks)
         app.router.add_get("/503", answers_503)
         app.router.add_get("/451", teapot)
@@ -305,6 +307,16 @@ async def test_what_is_our_fault_is_logged_whole(
     assert "GET /breaks" in record.getMessage()
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], RuntimeError)
+
+
+async def test_an_address_cannot_write_lines_of_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await start()
+    async with client.get(URL("/breaks/a%0A%1B%5B31mERROR%20forged", encoded=True)) as response:
+        assert response.status == 500
+    (record,) = (r for r in caplog.records if r.name == security.__name__)
+    assert record.getMessage().isprintable()
 
 
 async def test_what_is_not_our_fault_is_not_logged(
