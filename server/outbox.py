@@ -127,7 +127,7 @@ class Outbox:
 
     async def _write_when_taken(self) -> None:
         loop = asyncio.get_running_loop()
-        since, left = loop.time(), self._transport.get_write_buffer_size()
+        since, left = loop.time(), _unwritten(self._transport)
         while not self.closed:
             size = self._transport.get_write_buffer_size()
             if not size and not self._queue:
@@ -179,8 +179,10 @@ class Outbox:
             log.debug("A client did not take part in closing; its socket is dropped")
             self._transport.abort()
         finally:
-            self._transport.close()
-            if self._transport.get_write_buffer_size():
+            # Closed twice, a TLS transport lets go of its socket and cannot abort any more.
+            if not self._transport.is_closing():
+                self._transport.close()
+            if _unwritten(self._transport):
                 # It is closing, but only once all is written, which may be never.
                 asyncio.get_running_loop().call_later(CLOSING, self._transport.abort)
 
@@ -199,6 +201,15 @@ class Outbox:
             # In place of `ws.close`, which would hang up on one who is still speaking.
             self._transport.write(close_frame(code, words))
             await self._reader_ended.wait()
+
+
+def _unwritten(transport: asyncio.Transport) -> int:
+    """Bytes that the transport still has to write."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        # What asyncio's TLS transport says when somebody, like aiohttp, has closed it twice.
+        return 0
 
 
 def _notice_dead_peers(transport: asyncio.Transport, seconds: float) -> None:

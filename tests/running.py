@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ringback.server import tls
 from ringback.server.app import create_app
 from ringback.server.config import Config
 
@@ -24,12 +25,12 @@ class Server:
     @property
     def url(self) -> str:
         """Where its pages are, without a slash at the end."""
-        return f"http://{self.config.host}:{self.port}"
+        return f"{'https' if self.config.secure else 'http'}://{self.config.host}:{self.port}"
 
     @property
     def ws(self) -> str:
         """Where its sockets are, without a slash at the end."""
-        return f"ws://{self.config.host}:{self.port}"
+        return f"{'wss' if self.config.secure else 'ws'}://{self.config.host}:{self.port}"
 
     @property
     def data(self) -> Path:
@@ -39,7 +40,8 @@ class Server:
     async def start(self) -> None:
         """Open the port; `port` then holds the one that was taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.config.host, self.port).start()
+        context = tls.context(tls.files(self.config))
+        await web.TCPSite(self._runner, self.config.host, self.port, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
