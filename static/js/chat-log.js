@@ -43,14 +43,24 @@ export class ChatLog {
   /** @type {HTMLElement | null} */
   #marker = null;
   #following = true;
+  /** How high the part in view is; when it changes, the browser scrolls by itself. */
+  #height = 0;
 
   /** @param {string} name  whose messages stand on the right */
   constructor(name) {
     this.name = name;
-    this.#jump.addEventListener("click", () => this.toEnd());
-    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.#jump.addEventListener("click", () => {
+      this.#scroller.focus({ preventScroll: true });
+      this.toEnd();
+    });
+    this.#scroller.addEventListener("scroll", () => {
+      if (this.#scroller.clientHeight === this.#height) this.#scrolled();
+    }, { passive: true });
     document.addEventListener("visibilitychange", () => this.#scrolled());
-    new ResizeObserver(() => this.#follow()).observe(this.#scroller);
+    new ResizeObserver(() => {
+      this.#height = this.#scroller.clientHeight;
+      this.#follow();
+    }).observe(this.#scroller);
   }
 
   /**

@@ -109,6 +109,32 @@ async def test_what_is_new_is_counted_and_marked(server: Server, new_person: New
     )
 
 
+async def test_a_long_message_leaves_the_newest_in_view(
+    server: Server, new_person: NewPerson
+) -> None:
+    ann = await new_person(server.url, "Ann", viewport={"width": 390, "height": 700})
+    await ann.join("kitchen")
+    await ann.say(TALL)
+    await ann.say("newest")
+    await expect(ann.stored("newest")).to_be_in_viewport(ratio=1)
+    text = ann.page.get_by_label("Message", exact=True)
+    jump = ann.page.locator("#jump")
+    await text.fill("word " * 200)
+    await expect(ann.stored("newest")).to_be_in_viewport(ratio=1)
+    await expect(jump).to_be_hidden()
+
+    # Up at the old messages, the button lies over them, not over what is being written.
+    await ann.page.locator("#scroller").evaluate("place => { place.scrollTop = 0; }")
+    await expect(jump).to_be_visible()
+    above, below = await jump.bounding_box(), await text.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"]
+    await jump.press("Enter")
+    await expect(ann.page.get_by_role("log")).to_be_focused()
+    await expect(ann.stored("newest")).to_be_in_viewport(ratio=1)
+
+
 async def waits(person: Person, text: str) -> None:
     await expect(person.message(text)).to_contain_text("Waiting")
     await expect(person.stored(text)).to_have_count(0)
