@@ -28,10 +28,15 @@ import { Rooms } from "./rooms.js";
 
 /** Without a reply for this long (ms) a socket counts as dead. */
 const DEAD_AFTER = 10_000;
+/** The same while the browser itself says that there is no network. */
+const DEAD_AFTER_OFFLINE = 2_000;
 /** How often (ms) the connection is looked at. */
 const LOOK_EVERY = 2_500;
 /** Two take-overs of the session within this time (ms) end the attempts. */
 const REPLACED_WITHIN = 10_000;
+
+/** Whether the browser knows that it has no network; only this answer can be relied upon. */
+const isOffline = () => globalThis.navigator?.onLine === false;
 
 /** @extends {Emitter<WireEvents>} */
 export class Wire extends Emitter {
@@ -266,8 +271,7 @@ export class Wire extends Emitter {
       }
       this.#replaced = now;
     }
-    const offline = globalThis.navigator?.onLine === false;
-    this.#become(offline ? "offline" : this.welcome ? "reconnecting" : "connecting");
+    this.#become(isOffline() ? "offline" : this.welcome ? "reconnecting" : "connecting");
     const pause = Math.max(backoff(this.#attempt), this.#notBefore - performance.now());
     this.#attempt += 1;
     this.#retry = setTimeout(() => this.#connect(), pause);
@@ -279,7 +283,7 @@ export class Wire extends Emitter {
     if (!this.#socket) return;
     const welcomed = this.state === "open";
     const wait = welcomed ? this.#requests.longestWait(now) : now - this.#heard;
-    if (wait > DEAD_AFTER) this.#lost(1006, "");
+    if (wait > (isOffline() ? DEAD_AFTER_OFFLINE : DEAD_AFTER)) this.#lost(1006, "");
     else if (welcomed && now - this.#heard > (this.welcome?.ping ?? 20) * 1000) this.nudge();
   }
 

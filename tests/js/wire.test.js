@@ -156,6 +156,21 @@ test("a silent socket is given up, a quiet one is asked", (t) => {
   assert.ok(FakeSocket.all.length > 1);
 });
 
+test("without a network a socket that says nothing is given up soon", (t) => {
+  const pass = start(t);
+  welcome(FakeSocket.last);
+  const real = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  t.after(() => Object.defineProperty(globalThis, "navigator", real ?? { value: undefined }));
+  Object.defineProperty(globalThis, "navigator", {
+    value: { onLine: false }, configurable: true,
+  });
+  wire.nudge();
+  const first = FakeSocket.last;
+  pass(5_000);
+  assert.ok(first.closed);
+  assert.equal(states.at(-1), "offline");
+});
+
 test("a name that is taken ends the attempts with words", async (t) => {
   const pass = start(t);
   const refused = wire.once("refused");
