@@ -3,6 +3,7 @@
 import { find, icon, make, person } from "./dom.js";
 import { farewell } from "./farewell.js";
 import { socketUrl, watchPage } from "./page.js";
+import { lastName } from "./saved.js";
 import { Wire } from "./wire.js";
 
 /** @typedef {import("./messages.js").RoomInfo} RoomInfo */
@@ -63,6 +64,22 @@ form.addEventListener("submit", (event) => {
   wrong.focus();
 });
 
+/** Under the name of this window, wherever one goes from here. */
+function keepName() {
+  const name = lastName();
+  if (name === "") return;
+  for (const link of document.querySelectorAll('a[href^="/call/"]')) {
+    const url = new URL(link.getAttribute("href") ?? "", location.href);
+    url.searchParams.set("as", name);
+    link.setAttribute("href", `${url.pathname}${url.search}`);
+  }
+  // A form that came back keeps what was written there.
+  if (!form.querySelector("[aria-invalid], [role=alert]")) username.value = name;
+}
+
+keepName();
+// Who follows a link to a room has but a name to give.
+if (room.value && !username.value) username.focus();
 await farewell();
 const wire = new Wire({
   url: socketUrl(), saved: null, probe: () => ({ type: "rooms", watch: true }),

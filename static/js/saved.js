@@ -7,6 +7,7 @@
 /** @typedef {{name: string, time: number, session: SavedSession, phone: SavedPhone}} Saved */
 
 const KEY = "ringback.page";
+const NAME = "ringback.name";
 /** Sessions do not wait longer than this (ms) for their client anyway. */
 const KEPT = 60_000;
 
@@ -26,4 +27,17 @@ export function take(name) {
 /** @param {Omit<Saved, "time">} saved */
 export function leave(saved) {
   sessionStorage.setItem(KEY, JSON.stringify({ ...saved, time: Date.now() }));
+}
+
+/**
+ * The name of this window: the browser remembers one name for all its windows.
+ * @param {string} name
+ */
+export function rememberName(name) {
+  sessionStorage.setItem(NAME, name);
+}
+
+/** The name this window had last; empty when it had none. */
+export function lastName() {
+  return sessionStorage.getItem(NAME) ?? "";
 }

@@ -7,7 +7,7 @@ import { CallView } from "./call-view.js";
 import { LocalMedia } from "./local-media.js";
 import { socketUrl, watchPage } from "./page.js";
 import { Phone } from "./phone.js";
-import { leave, take } from "./saved.js";
+import { leave, rememberName, take } from "./saved.js";
 import { Wire } from "./wire.js";
 
 /** @typedef {{wire: Wire, media: LocalMedia, phone: Phone, view: CallView,
@@ -31,6 +31,7 @@ export function rememberCallWaiting(allowed) {
  * @returns {Shell}
  */
 export function startShell(name) {
+  rememberName(name);
   const saved = take(name);
   const wire = new Wire({
     url: socketUrl(),

@@ -82,6 +82,20 @@ async def test_two_windows_of_one_browser_chat_under_two_names(
     await expect(bob.stored("Hello, other window")).to_contain_text("Ann")
 
 
+async def test_each_window_keeps_its_name_at_home(server: Server, new_person: NewPerson) -> None:
+    ann = await new_person(server.url, "Ann")
+    bob = await new_person(server.url, "Bob", beside=ann)
+    await ann.join("kitchen")
+    await bob.join("kitchen")
+    # The browser remembers the name that was given last, and that is Bob's.
+    await ann.goto("/")
+    await expect(ann.page.get_by_label("Your name")).to_have_value("Ann")
+    await ann.page.get_by_role("button", name="Make a call").click()
+    await ann.at_calls()
+    await ann.page.reload()
+    await ann.at_calls()
+
+
 async def test_open_rooms_are_live(server: Server, new_person: NewPerson) -> None:
     guest, ann = await new_person(server.url, "Guest"), await new_person(server.url, "Ann")
     hidden = await new_person(server.url, "Hidden")
@@ -120,6 +134,7 @@ async def test_the_link_to_a_room_asks_for_a_name(server: Server, new_person: Ne
     link: str = await ann.page.evaluate("navigator.clipboard.readText()")
     await bob.page.goto(link)
     await expect(bob.page.get_by_label("Room", exact=True)).to_have_value("tea & cake")
+    await expect(bob.page.get_by_label("Your name")).to_be_focused()
     await bob.page.get_by_label("Your name").fill("Bob")
     await bob.button("Join room").click()
     await bob.inside_room()
