@@ -1,7 +1,7 @@
 // The page of calls: whom to call, one's own picture, past calls.
 
 import { ContactList } from "./contact-list.js";
-import { find } from "./dom.js";
+import { find, sameName } from "./dom.js";
 import { RequestError } from "./messages.js";
 import { Preview } from "./preview.js";
 import { RecordList } from "./record-list.js";
@@ -11,6 +11,8 @@ import "./title.js";
 const RECORDS = 30;
 /** The exchange stores a call's record a moment after its end. */
 const RECORD_AFTER = 300;
+const OWN_NAME = "This is you. To try a call, call echo, or open another window, change the name " +
+  "there and call that.";
 
 const { username = "", to = "" } = document.body.dataset;
 // The address keeps this window's name: another window may make the browser remember another.
@@ -51,7 +53,7 @@ form.addEventListener("submit", (event) => {
     return;
   }
   const contact = contacts.get(name);
-  if (name === username) complain("This is you. Open this page in another window to call it.");
+  if (sameName(name, username)) complain(OWN_NAME);
   else call(contact?.name ?? name, contact?.bot ?? false);
 });
 who.addEventListener("input", () => {

@@ -1,6 +1,6 @@
 // People and bots who can be called, filtered by what is typed.
 
-import { avatar, find, icon, make, person } from "./dom.js";
+import { avatar, find, icon, make, person, sameName } from "./dom.js";
 
 /** @typedef {import("./messages.js").Contact} Contact */
 
@@ -35,11 +35,7 @@ export class ContactList {
    * @returns {Contact | undefined}
    */
   get(name) {
-    const wanted = name.normalize("NFKC").toLowerCase();
-    for (const contact of this.#contacts.values()) {
-      if (contact.name.normalize("NFKC").toLowerCase() === wanted) return contact;
-    }
-    return undefined;
+    return [...this.#contacts.values()].find((contact) => sameName(contact.name, name));
   }
 
   /** @param {Contact[]} people */

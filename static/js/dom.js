@@ -57,6 +57,18 @@ export function person(name) {
   return make("bdi", { class: "person" }, name);
 }
 
+/** @param {string} name */
+const folded = (name) => name.normalize("NFKC").toLowerCase();
+
+/**
+ * Whether two names mean the same person, as far as a page can tell: the exchange decides.
+ * @param {string} one
+ * @param {string} other
+ */
+export function sameName(one, other) {
+  return folded(one) === folded(other);
+}
+
 const HUES = 12;
 const segmenter = "Segmenter" in Intl ? new Intl.Segmenter() : null;
 
@@ -86,7 +98,7 @@ export function initials(name) {
  */
 export function hue(name) {
   let sum = 0;
-  for (const character of name.normalize("NFKC").toLowerCase()) {
+  for (const character of folded(name)) {
     sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 65_521;
   }
   return sum % HUES;

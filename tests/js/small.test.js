@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "../../static/js/backoff.js";
 import { pieces } from "../../static/js/chat-links.js";
-import { duration, durationInWords, hue, initials } from "../../static/js/dom.js";
+import { duration, durationInWords, hue, initials, sameName } from "../../static/js/dom.js";
 import { Emitter } from "../../static/js/emitter.js";
 import { fingerprint } from "../../static/js/link.js";
 import { explain } from "../../static/js/media-devices.js";
@@ -148,4 +148,10 @@ test("a timer set again replaces the one before", (t) => {
   timers.set("d", 1, () => fired.push(5));
   clock.pass(10);
   assert.deepEqual(fired, [2]);
+});
+
+test("names are the same however they are written", () => {
+  assert.ok(sameName("Ann", "ANN"));
+  assert.ok(sameName("\u00c4nn", "A\u0308nn"));
+  assert.ok(!sameName("Ann", "Anna"));
 });
