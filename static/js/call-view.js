@@ -107,6 +107,7 @@ export class CallView {
     this.#remote.show(state);
     this.#own.show(IN_CALL.has(state));
     this.#wake.hold(IN_CALL.has(state));
+    this.#keepFocus();
     const shown = `${state} ${state === "incoming" ? ring?.call : current?.id}`;
     if (shown !== this.#shown) this.#entered(state, peer);
     this.#shown = shown;
@@ -203,6 +204,15 @@ export class CallView {
     this.#own.play();
     if (small) find("#grow", HTMLElement).focus();
     else if (inside && focused instanceof HTMLElement) focused.focus();
+    else part("phone-focus").focus();
+  }
+
+  /** What had the focus is hidden now, with a second caller who was declined, for example. */
+  #keepFocus() {
+    const { activeElement: focused } = document;
+    if (!focused || !this.#dialogue.open || !this.#dialogue.contains(focused)) return;
+    if (focused.getClientRects().length > 0) return;
+    if (this.#small) find("#grow", HTMLElement).focus();
     else part("phone-focus").focus();
   }
 

@@ -55,7 +55,8 @@ export class People {
       button.append(icon("phone"), make("span", {}, "Call"));
       button.setAttribute("aria-label", `Call ${name}`);
       button.addEventListener("click", () => {
-        this.#drawer.close(false);
+        // The focus comes back to where it is now when the call is over.
+        this.#drawer.close();
         this.call(member);
       });
       item.append(button);
@@ -104,13 +105,10 @@ class Drawer {
   #shade = find("#people-shade", HTMLElement);
   #toggle = find("#people-toggle", HTMLButtonElement);
   #closer = find("#people-close", HTMLButtonElement);
-  #behind = find("#chat", HTMLElement);
+  #behind = [find("#room-bar", HTMLElement), find("#chat", HTMLElement)];
 
   constructor() {
-    this.#toggle.addEventListener("click", () => {
-      if (this.#drawer.classList.contains("open")) this.close();
-      else this.#open();
-    });
+    this.#toggle.addEventListener("click", () => this.#open());
     this.#closer.addEventListener("click", () => this.close());
     this.#shade.addEventListener("click", () => this.close());
     document.addEventListener("keydown", (event) => {
@@ -123,7 +121,7 @@ class Drawer {
   #open() {
     this.#drawer.classList.add("open");
     this.#shade.hidden = false;
-    this.#behind.inert = true;
+    for (const part of this.#behind) part.inert = true;
     this.#toggle.setAttribute("aria-expanded", "true");
     this.#closer.focus();
   }
@@ -133,7 +131,7 @@ class Drawer {
     if (!this.#drawer.classList.contains("open")) return;
     this.#drawer.classList.remove("open");
     this.#shade.hidden = true;
-    this.#behind.inert = false;
+    for (const part of this.#behind) part.inert = false;
     this.#toggle.setAttribute("aria-expanded", "false");
     if (back) this.#toggle.focus();
   }

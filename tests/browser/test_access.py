@@ -168,6 +168,31 @@ async def test_a_call_by_keyboard(server: Server, new_person: NewPerson) -> None
     await ann.phone_is("idle")
 
 
+async def test_the_focus_is_never_lost(server: Server, new_person: NewPerson) -> None:
+    ann = await new_person(server.url, "Ann", viewport=NARROW)
+    bob, cat = await new_person(server.url, "Bob"), await new_person(server.url, "Cat")
+    await ann.join("kitchen")
+    await bob.join("kitchen")
+    await cat.open_calls()
+    toggle = ann.page.locator("#people-toggle")
+    await tab_to(ann, toggle)
+    await ann.page.keyboard.press("Enter")
+    # What lies beneath the list cannot be reached while it is open.
+    await expect(ann.page.locator("#room-bar")).to_have_js_property("inert", True)
+    await enter(ann, "Call Bob")
+    await bob.press("Answer")
+    await connected(ann, bob)
+    await cat.call("Ann")
+    await enter(ann, "Decline")
+    await cat.sees_end("Ann declined the call.")
+    await expect(ann.page.locator("#phone-focus")).to_be_focused()
+    await bob.press("Hang up")
+    await ann.sees_end("Bob hung up.")
+    await ann.page.keyboard.press("Escape")
+    await ann.phone_is("idle")
+    await expect(toggle).to_be_focused()
+
+
 async def fits(*people: Person) -> None:
     """Nothing stands out at the sides, of the page or of the telephone."""
     for person in people:
