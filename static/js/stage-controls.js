@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { DeviceChoice } from "./device-choice.js";
 import { find, make } from "./dom.js";
 import { canShare, explain } from "./media-devices.js";
+import { GRADES } from "./quality.js";
 
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
 /** @typedef {import("./phone.js").Phone} Phone */
@@ -64,6 +65,7 @@ export class StageControls {
     if (call) {
       const { grade, words } = call.quality.verdict;
       this.#quality.dataset["grade"] = grade;
+      this.#quality.setAttribute("aria-label", `Connection: ${GRADES[grade].toLowerCase()}`);
       this.#quality.title = words;
       if (this.#words.textContent !== words) this.#words.textContent = words;
     } else this.closeMenus();
