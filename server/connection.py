@@ -59,14 +59,20 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def full(self, place: str) -> bool:
+        """Whether no more sockets are accepted from there now."""
+        limits = self.config.limits
+        return limits.on and (
+            self._addresses[place] >= limits.sockets_per_address
+            or self._opened.empty(place, _now())
+        )
+
     def add(self, connection: Connection) -> bool:
         """Count a socket; False if its address has as many as it may, or opens them too fast."""
-        limits, place = self.config.limits, connection.place
-        if limits.on and (
-            self._addresses[place] >= limits.sockets_per_address
-            or not self._opened.take(place, _now())
-        ):
+        place = connection.place
+        if self.full(place):
             return False
+        self._opened.take(place, _now())
         self._open.add(connection)
         self._addresses[place] += 1
         return True
@@ -208,8 +214,11 @@ async def accept(
     config = request.app[CONFIG]
     if not origin_allowed(request, config):
         raise web.HTTPForbidden(text="This page may not use the exchange.")
+    # The library keeps a socket with a heartbeat in memory until the next beat, closed or not:
+    # one that will be refused at once must have none.
+    refused = request.app[CONNECTIONS].full(one_place(request.remote or ""))
     ws = web.WebSocketResponse(
-        heartbeat=config.ping,
+        heartbeat=None if refused else config.ping,
         autoclose=False,  # the outbox answers
         compress=False,
         max_msg_size=READ_AT_MOST * config.limits.message,
@@ -224,7 +233,7 @@ async def accept(
     except ConnectionError:
         log.debug("A client had gone before it was let in")
         return ws if ws.prepared else web.Response(status=400)
-    await _keep(request.app[CONNECTIONS], connection, serve)
+    await _keep(request.app[CONNECTIONS], connection, serve, refused)
     return ws
 
 
@@ -235,10 +244,12 @@ def _is_handshake(ws: web.WebSocketResponse, request: web.Request) -> bool:
         return False
 
 
-async def _keep(connections: Connections, connection: Connection, serve: Serve) -> None:
+async def _keep(
+    connections: Connections, connection: Connection, serve: Serve, refused: bool
+) -> None:
     if connections.draining:
         await connection.outbox.shut(CloseCode.GOING_AWAY, STOPPING)
-    elif not connections.add(connection):
+    elif refused or not connections.add(connection):
         await connection.outbox.shut(CloseCode.TOO_MANY, "Too many connections from here.")
     else:
         try:

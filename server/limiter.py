@@ -24,11 +24,15 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """Whether it may be done once more at `now`."""
-        self._fill(now)
-        if self._left < 1.0:
+        if self.empty(now):
             return False
         self._left -= 1.0
         return True
+
+    def empty(self, now: float) -> bool:
+        """Whether `take` would refuse at `now`."""
+        self._fill(now)
+        return self._left < 1.0
 
     def full(self, now: float) -> bool:
         """Whether it is at `now` as if nothing had ever been done."""
@@ -53,6 +57,11 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._buckets)
+
+    def empty(self, key: str, now: float) -> bool:
+        """Whether `take` would refuse `key` at `now`."""
+        bucket = self._buckets.get(key)
+        return bucket is not None and bucket.empty(now)
 
     def take(self, key: str, now: float) -> bool:
         """Whether `key` may do it once more at `now`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from ringback.server.connection import CONNECTIONS, OPENED
 from ringback.server.protocol import CloseCode, ErrorCode, Limits
@@ -70,6 +72,21 @@ async def test_an_address_that_opens_ever_new_sockets(serve: Serve, crowd: Crowd
         await client.close()
         await eventually(lambda: len(connections) == 0)
     assert await (await crowd.connect(server)).closed() == CloseCode.TOO_MANY
+
+
+async def test_refused_sockets_leave_nothing(serve: Serve, crowd: Crowd) -> None:
+    """Somebody who is refused may try again two thousand times a second."""
+    server = await serve(limits=Limits(sockets_per_address=1))
+    friend = await crowd.come(server, "Ann")
+    for _ in range(20):
+        assert await (await crowd.connect(server)).closed() == CloseCode.TOO_MANY
+
+    def left() -> int:
+        gc.collect()
+        return sum(isinstance(found, web.WebSocketResponse) for found in gc.get_objects())
+
+    await eventually(lambda: left() < 5)
+    await friend.works()
 
 
 @pytest.mark.parametrize(
