@@ -152,7 +152,8 @@ async def test_messages_wait_for_the_server(serve: Serve, new_person: NewPerson)
     await ann.say("second")
     await waits(ann, "first")
     await waits(ann, "second")
-    await expect(ann.page.locator("#banner")).to_contain_text("2 messages wait.")
+    connection = ann.page.get_by_role("region", name="Connection")
+    await expect(connection).to_contain_text("2 messages wait.")
 
     await serve(port=old.port, data=old.data)
     for person in (ann, bob):
