@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -239,12 +240,18 @@ class EchoBot:
                 for known in self.calls.values():
                     known.tell_state()
             case protocol.Welcome(calls=live):
-                alive = {info.call for info in live}
-                for known in list(self.calls.values()):
-                    if known.id not in alive:
-                        known.task.cancel()
+                self._keep(live)
+            case protocol.Resync(room=None) if self.client.welcome is not None:
+                # Ends may be among what was missed.
+                self._keep(self.client.welcome.calls)
             case protocol.Error(code=code, message=message):
                 logger.debug("The exchange refused something: %s (%s)", message, code)
+
+    def _keep(self, live: Sequence[protocol.CallInfo]) -> None:
+        alive = {info.call for info in live}
+        for known in list(self.calls.values()):
+            if known.id not in alive:
+                known.task.cancel()
 
     def _ring(self, ring: protocol.Ring) -> None:
         if ring.call in self.calls:

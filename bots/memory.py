@@ -68,6 +68,8 @@ class Memory:
                 self.rooms[room] = RoomMark(epoch=mark.epoch, seq=seq)
             case Resync(room=str(room)):
                 self.left(room)
+            case Resync(last=int(last)):
+                self.n = last
             case Resync():
                 raise Hole("the exchange asks for a new beginning")
         return True

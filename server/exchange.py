@@ -237,15 +237,18 @@ class Exchange:
         session.stored = stored
         if session.name:
             await self.people.claim(session.name, stored.user, stored.bot, stored.about)
+        last = await self.engine.last(session.id)
         session.topics["session"] = self._subscribe(session)
         await self._welcome(session, key, resumed=True, re=message.id)
         seen = await self.rooms.resume(session, resume)
         missed = await self.engine.mail(session.id, resume.n)
         if missed is None:
-            session.tell(p.Resync())
-        for payload in missed or []:
-            line.send(payload)
-        session.go_on(seen, last_number(missed or [], resume.n))
+            session.tell(p.Resync(last=last))
+            session.go_on(seen, last)
+        else:
+            for payload in missed:
+                line.send(payload)
+            session.go_on(seen, last_number(missed, resume.n))
         await self._calls.arrived(session, resumed=missed is not None)
 
     def _subscribe(self, session: Session) -> Callable[[], None]:

@@ -464,9 +464,11 @@ class Drain(Event, frozen=True, kw_only=True):
 
 
 class Resync(Event, frozen=True, kw_only=True):
-    """What was missed is not known in full. With `room`: join it again; without: reload."""
+    """What was missed is not known in full. With `room`: join it again. Without: directed
+    messages are gone, those from `last` + 1 on follow; go by `welcome.calls`."""
 
     room: str | None = None
+    last: int | None = None
 
 
 class Ok(Event, frozen=True, kw_only=True):

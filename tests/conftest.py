@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 settings.register_profile("ringback", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ringback")
 
+# Before anything imports it: a contract's asserts are to say what they compared.
+pytest.register_assert_rewrite("tests.engine_contract")
+
 MakeConfig = Callable[..., Config]
 Serve = Callable[..., Awaitable["Server"]]
 NewReader = Callable[[], "Reader"]

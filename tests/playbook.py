@@ -113,6 +113,8 @@ class Player:
         if "n" in said:
             assert said["n"] == self.n + 1, said
             self.n = said["n"]
+        if "last" in said:
+            self.n = said["last"]
         for seen in [said] if type_ == "chat" else said.get("history", []):
             self.marks[said["room"]] = p.RoomMark(
                 said.get("epoch") or self.marks[said["room"]].epoch, seen["seq"]

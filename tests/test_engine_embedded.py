@@ -13,17 +13,15 @@ from typing import ClassVar
 import pytest
 from msgspec.structs import replace
 
-pytest.register_assert_rewrite("tests.engine_contract")
-
-from ringback.server.calls import State  # noqa: E402
-from ringback.server.engine.base import Engine, EngineError, Presence  # noqa: E402
-from ringback.server.engine.embedded import EmbeddedEngine  # noqa: E402
-from ringback.server.engine.history import Histories  # noqa: E402
-from ringback.server.engine.local import Topics  # noqa: E402
-from ringback.server.engine.storage import Storage  # noqa: E402
-from ringback.server.engine.writer import Writer  # noqa: E402
-from ringback.server.protocol import Candidate, Ringing, RoomInfo, decode_server  # noqa: E402
-from tests.engine_contract import (  # noqa: E402
+from ringback.server.calls import State
+from ringback.server.engine.base import Engine, EngineError, Presence
+from ringback.server.engine.embedded import EmbeddedEngine
+from ringback.server.engine.history import Histories
+from ringback.server.engine.local import Topics
+from ringback.server.engine.storage import Storage
+from ringback.server.engine.writer import Writer
+from ringback.server.protocol import Candidate, Ringing, RoomInfo, decode_server
+from tests.engine_contract import (
     NOW,
     EngineContract,
     call,

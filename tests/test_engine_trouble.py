@@ -246,7 +246,10 @@ async def test_a_mailbox_lost_in_a_crash_is_never_taken_for_whole(tmp_path: Path
         await engine.push("ann", Ringing(call="new"))
         number = getattr(decode_server(told[0]), "n", 0)
         assert number > 1_000_000  # not one that was given out before
-        assert [await engine.mail("ann", after) for after in (0, number - 1, number)] == [None] * 3
+        assert await engine.last("ann") == number
+        assert [await engine.mail("ann", after) for after in (0, 1, 2)] == [None] * 3
+        assert await engine.mail("ann", number - 1) == told
+        assert await engine.mail("ann", number) == []
         stop()
         await engine.close()
     await engine.open()

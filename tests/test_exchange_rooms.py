@@ -198,17 +198,21 @@ async def test_directed_messages_that_are_gone_are_said(board: Board) -> None:
     for number in range(5):
         await ring_with_candidates(alice, f"k{number}", 60)
     await bob.returns()
-    bob.hears("resync", room=None)
+    bob.hears("resync", room=None, last=310)
     bob.silent()
     await alice.call("now", "bob")
-    assert bob.wire.said[0]["call"] == "now"
+    bob.hears("ring", call="now", n=311)
+    await bob.drops()
+    await alice.hangup("now")
+    await bob.returns()
+    bob.hears("ended", call="now", n=312)
 
 
 async def test_what_was_never_given_out_is_a_resync(board: Board) -> None:
     bob = await board.come("bob")
     await bob.drops()
     await bob.returns(n=7)
-    bob.hears("resync", room=None)
+    bob.hears("resync", room=None, last=0)
 
 
 async def test_a_key_works_once_and_only_with_its_cookie(board: Board) -> None:

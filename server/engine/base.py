@@ -179,6 +179,10 @@ class Engine(ABC):
         """Encoded messages numbered above `after`, in order; None if some of them are gone
         or `after` was never given out."""
 
+    @abstractmethod
+    async def last(self, session: str) -> int:
+        """The number given out last in a session's mailbox, 0 before the first."""
+
     # --- calls
 
     @abstractmethod

@@ -253,8 +253,12 @@ class EmbeddedEngine(Engine):
         self._parts.sessions.push(session, message)
 
     async def mail(self, session: str, after: int) -> list[bytes] | None:
-        """See `Engine.mail`. None for a session whose mailbox did not survive a crash."""
+        """See `Engine.mail`. None for what was given out before a crash."""
         return self._parts.sessions.mail(session, after)
+
+    async def last(self, session: str) -> int:
+        """See `Engine.last`."""
+        return self._parts.sessions.last(session)
 
     # --- calls
 

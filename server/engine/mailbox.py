@@ -10,8 +10,7 @@ from itertools import islice
 class Mailbox:
     """The newest encoded messages of a session; number `last` was given out last.
 
-    At most `size` messages and `room` bytes are kept, but always the newest one. A mailbox
-    that is `lost` (its content did not survive a crash) can never say what was missed.
+    At most `size` messages and `room` bytes are kept, but always the newest one.
     """
 
     def __init__(
@@ -21,14 +20,12 @@ class Mailbox:
         room: int = 1024 * 1024,
         last: int = 0,
         messages: Iterable[bytes] = (),
-        lost: bool = False,
     ) -> None:
         self._size = size
         self._room = room
         self._bytes = 0
         self._messages: deque[bytes] = deque()
         self.last = last
-        self.lost = lost
         for message in messages:
             self._append(message)
 
@@ -43,7 +40,7 @@ class Mailbox:
     def after(self, number: int) -> list[bytes] | None:
         """Messages above `number`; None if one of them is gone or it was never given out."""
         missed = self.last - number
-        if self.lost or number < 0 or missed < 0 or missed > len(self._messages):
+        if number < 0 or missed < 0 or missed > len(self._messages):
             return None
         return list(islice(self._messages, len(self._messages) - missed, None))
 

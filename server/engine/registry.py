@@ -64,8 +64,9 @@ class Claims:
 class Sessions:
     """Sessions and their mailboxes. Mailboxes are stored only by `mails`, at the end.
 
-    A session whose mailbox did not survive has a `lost` one. Its numbers go on from `lost_from`,
-    far above any that was given out, so that none is used twice.
+    A session whose mailbox did not survive gets an empty one. Its numbers go on from
+    `lost_from`, far above any that was given out, so that none is used twice and none of the
+    old ones is taken for known.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Sessions:
             mail.session: Mailbox(mailbox, last=mail.last, messages=mail.messages) for mail in mails
         }
         for session in stored:
-            lost = Mailbox(mailbox, last=lost_from, lost=True)
+            lost = Mailbox(mailbox, last=lost_from)
             self._mailboxes.setdefault(session.id, lost)
             self._set(session)
 
@@ -146,10 +147,14 @@ class Sessions:
         mailbox = self._mailboxes.get(session)
         return None if mailbox is None else mailbox.after(after)
 
+    def last(self, session: str) -> int:
+        """The number given out last, 0 before the first."""
+        mailbox = self._mailboxes.get(session)
+        return 0 if mailbox is None else mailbox.last
+
     def mails(self) -> list[tables.Mail]:
-        """All mailboxes that are whole, for storing."""
+        """All mailboxes, for storing."""
         return [
             tables.Mail(session, mailbox.last, list(mailbox))
             for session, mailbox in self._mailboxes.items()
-            if not mailbox.lost
         ]

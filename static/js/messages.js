@@ -79,7 +79,7 @@
  *   resumed: boolean, calls: CallInfo[], ice_servers: IceServer[], limits: Limits,
  *   ping: number, time: number, v: number, re?: string}} Welcome
  * @typedef {{type: "drain", after_ms: number}} Drain
- * @typedef {{type: "resync", room?: string}} Resync
+ * @typedef {{type: "resync", room?: string, last?: number}} Resync
  * @typedef {{type: "ok", re: string}} Ok
  * @typedef {{type: "error", code: string, message: string, re?: string}} ErrorMessage
  * @typedef {{type: "chat", room: string, seq: number, from: string, text: string,

@@ -253,7 +253,8 @@ export class Phone extends Emitter {
     const { live } = this;
     const placed = live !== null && (!live.outgoing || live.ringing || live.answered);
     const rings = this.#rings.all().map(({ call }) => call);
-    const here = { live: live && { id: live.id, placed }, rings };
+    const answered = live?.answered ?? false;
+    const here = { live: live && { id: live.id, placed, answered }, rings };
     const plan = reconcile(welcome, asked, here, this.#saved);
     this.#saved = null;
     for (const ring of plan.rings) this.#ring(ring);

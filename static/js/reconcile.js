@@ -7,7 +7,8 @@
 /** @typedef {{calls: SavedCall[], rings: Ring[]}} SavedPhone */
 /**
  * @typedef {object} Here
- * @property {{id: string, placed: boolean} | null} live  `placed`: the exchange took note of it
+ * @property {{id: string, placed: boolean, answered: boolean} | null} live  `placed`: the
+ *   exchange took note of it; `answered`: both sides have the other's description
  * @property {string[]} rings
  */
 /**
@@ -39,8 +40,13 @@ export function reconcile(welcome, asked, here, saved) {
   const blind = asked && !welcome.resumed;
   const missed = blind ? here.rings.filter((id) => !known.has(id)) : [];
   const { live } = here;
-  const lost = blind && live !== null && live.placed && !known.has(live.id);
-  const mine = new Set([live?.id, ...here.rings, ...rings.map((ring) => ring.call)]);
+  // An answer that was missed does not come again: such a call cannot be gone on with.
+  const past = welcome.calls.some(({ call: id, state }) => {
+    return id === live?.id && !live.answered && state !== "calling" && state !== "ringing";
+  });
+  const over = live !== null && live.placed && !known.has(live.id);
+  const lost = blind && (over || past);
+  const mine = new Set([lost ? "" : live?.id, ...here.rings, ...rings.map((ring) => ring.call)]);
   if (call?.fate === "rejoin") mine.add(call.saved.id);
   const hangUp = welcome.calls
     .filter(({ call: id, state, outgoing }) => {

@@ -14,6 +14,7 @@ import { Rooms } from "./rooms.js";
 /** @typedef {import("./messages.js").ClientMessage} ClientMessage */
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 /** @typedef {import("./messages.js").ServerEvents} ServerEvents */
+/** @typedef {import("./messages.js").Resync} Resync */
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./messages.js").Hello} Hello */
 /** @typedef {"connecting" | "open" | "reconnecting" | "offline" | "refused"} WireState */
@@ -30,6 +31,8 @@ import { Rooms } from "./rooms.js";
 const DEAD_AFTER = 10_000;
 /** The same while the browser itself says that there is no network. */
 const DEAD_AFTER_OFFLINE = 2_000;
+/** From this `readyState` on a socket takes nothing any more (WHATWG WebSockets). */
+const CLOSING = 2;
 /** How often (ms) the connection is looked at. */
 const LOOK_EVERY = 2_500;
 /** Two take-overs of the session within this time (ms) end the attempts. */
@@ -176,7 +179,9 @@ export class Wire extends Emitter {
    * @param {string} id
    */
   #send(message, id) {
-    this.#socket?.send(JSON.stringify(message));
+    // What a closing socket would not take is lost with it, and known to be.
+    const closing = (this.#socket?.readyState ?? 0) >= CLOSING;
+    if (!closing) this.#socket?.send(JSON.stringify(message));
     this.#requests.sent(id, performance.now());
   }
 
@@ -190,7 +195,7 @@ export class Wire extends Emitter {
       if (message.n <= this.#session.n) return;
       this.#session.n = message.n;
     }
-    if (message.type === "resync") this.#resync(message.room);
+    if (message.type === "resync") this.#resync(message);
     if (message.type === "drain") this.#notBefore = performance.now() + message.after_ms;
     if (message.type === "joined") this.rooms.joined(message);
     if (message.type === "chat" && !this.rooms.heard(message)) return;
@@ -234,12 +239,14 @@ export class Wire extends Emitter {
     this.tell({ type: "join", room, unlisted: this.rooms.unlisted(room) });
   }
 
-  /** @param {string | undefined} room */
-  #resync(room) {
+  /** @param {Resync} message */
+  #resync({ room, last = 0 }) {
     if (room === undefined) {
-      this.#session = null;
-      this.#drop();
-      this.#connect();
+      // Ends of calls may be among what was missed: only what the welcome listed goes on.
+      if (this.#session) this.#session.n = last;
+      if (this.welcome) {
+        this.emit("opened", { welcome: { ...this.welcome, resumed: false }, asked: true });
+      }
     } else if (!this.rooms.has(room)) {
       this.tell({ type: "leave", room });
     } else if (this.rooms.lapse(room)) {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.person import SERVER_AWAY, NewPerson, connected, talking, two
 from tests.conftest import Serve
+from tests.process import running
 from tests.running import Server
 
 
@@ -103,3 +106,22 @@ async def test_walking_home_hangs_up(server: Server, new_person: NewPerson) -> N
     await ann.press("Make the call small")
     await ann.page.get_by_role("link", name="Ringback").click()
     await bob.sees_end("Ann hung up.")
+
+
+async def test_the_server_is_killed_in_a_call(tmp_path: Path, new_person: NewPerson) -> None:
+    async with running("--data", str(tmp_path), "--no-bots") as old:
+        url, port = old.url.rstrip("/"), str(old.port)
+        ann, bob = await talking(url, new_person)
+        for person in (ann, bob):
+            person.allow(SERVER_AWAY)
+        old.process.kill()
+        await old.process.wait()
+        await ann.receives()
+        await bob.receives()
+    async with running("--data", str(tmp_path), "--no-bots", "--port", port):
+        for person in (ann, bob):
+            await person.online()
+        await connected(ann, bob)
+        await bob.receives()
+        await ann.press("Hang up")
+        await bob.sees_end("Ann hung up.")

@@ -8,7 +8,8 @@ const ring = (call) => ({ type: "ring", call, from: "Bob" });
 const saved = (id, changes = {}) => ({ id, peer: "Bob", bot: false, answered: true, ...changes });
 const nothing = { rings: [], call: null, missed: [], lost: false, hangUp: [] };
 const idle = { live: null, rings: [] };
-const inCall = { live: { id: "a", placed: true }, rings: [] };
+const inCall = { live: { id: "a", placed: true, answered: true }, rings: [] };
+const calling = { live: { id: "a", placed: true, answered: false }, rings: [] };
 
 const rows = [
   ["nothing anywhere", { resumed: false, calls: [] }, false, idle, null, nothing],
@@ -19,7 +20,13 @@ const rows = [
   ["what a new session does not know is lost", { resumed: false, calls: [] }, true, inCall, null,
     { ...nothing, lost: true }],
   ["a call that was never taken note of is said again", { resumed: false, calls: [] }, true,
-    { live: { id: "a", placed: false }, rings: [] }, null, nothing],
+    { live: { id: "a", placed: false, answered: false }, rings: [] }, null, nothing],
+  ["a call goes on though messages were lost", { resumed: false, calls: [info("a")] }, true, inCall,
+    null, nothing],
+  ["a call that still rings goes on", { resumed: false, calls: [info("a", "ringing")] }, true,
+    calling, null, nothing],
+  ["one whose answer was lost cannot", { resumed: false, calls: [info("a", "connecting")] }, true,
+    calling, null, { ...nothing, lost: true, hangUp: ["a"] }],
   ["a ring that is gone was missed", { resumed: false, calls: [info("s", "ringing", false)] },
     true, { live: null, rings: ["r", "s"] }, null, { ...nothing, missed: ["r"] }],
   ["after a reload a call goes on", { resumed: true, calls: [info("a")] }, true, idle,

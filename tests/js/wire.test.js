@@ -133,15 +133,23 @@ test("rooms: joined once, resumed with a mark, joined again when that is not who
   assert.equal(FakeSocket.last.lastOf("leave").room, "elsewhere");
 });
 
-test("a resync of everything starts a new session at once", (t) => {
-  start(t);
+test("after a resync of everything the session goes on from the number given", (t) => {
+  const pass = start(t);
   welcome(FakeSocket.last);
-  const old = FakeSocket.last;
-  old.say({ type: "resync" });
-  assert.ok(old.closed);
+  const [opened, rings] = [[], []];
+  wire.on("opened", (event) => opened.push(event));
+  wire.on("ring", ({ call }) => rings.push(call));
+  FakeSocket.last.say({ type: "ring", call: "a", n: 7 });
+  FakeSocket.last.say({ type: "resync", last: 3 });
+  assert.ok(!FakeSocket.last.closed);
+  const [{ welcome: known, asked }] = opened;
+  assert.deepEqual([known.resumed, asked], [false, true]);
+  FakeSocket.last.say({ type: "ring", call: "b", n: 4 });
+  assert.deepEqual(rings, ["a", "b"]);
+  FakeSocket.last.drop();
+  pass(10_000);
   FakeSocket.last.open();
-  assert.notEqual(FakeSocket.last, old);
-  assert.equal(FakeSocket.last.lastOf("hello").resume, undefined);
+  assert.equal(FakeSocket.last.lastOf("hello").resume.n, 4);
 });
 
 test("a silent socket is given up, a quiet one is asked", (t) => {
