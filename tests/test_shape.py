@@ -23,7 +23,8 @@ SHELLS = {"sockets", "pages", "workshop", "api"}
 COMPOSERS = {"app", "serve", "__main__"}
 # The deciding half: nothing in it knows HTTP, sockets, or who asks.
 DECIDING = {
-    "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "clock", "limiter",
+    "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "registrar", "clock",
+    "limiter",
 }  # fmt: skip
 # No I/O, no clock and no randomness: these come in as arguments.
 WORLD = {
