@@ -31,6 +31,7 @@ from msgspec import Struct
 from bench.clip import BITS, Clip, ClipTrack, load
 from bench.processes import BenchError, CpuClock, answer_lines
 from ringback.bots.client import Client
+from ringback.bots.media import parts
 from ringback.server import protocol
 
 CONNECTING = 20.0
@@ -144,13 +145,12 @@ class Caller:
             if track.kind == "video" and not self._back["video"]:
                 # As a browser would: an encoder at the far end may use what we use. Unasked,
                 # aiortc's sends half of it.
-                await receiver._send_rtcp(_estimate(packet.ssrc))
+                await parts.send_feedback(receiver, _estimate(packet.ssrc))
             self._back["packets"] += 1
             # The last packet of a picture is marked; a sound is one packet.
             self._back[track.kind] += packet.marker if track.kind == "video" else 1
 
-        # In place of what would decode; the packet was authenticated and belongs here.
-        receiver._handle_rtp_packet = count  # type: ignore[method-assign]
+        parts.take_packets(receiver, count)
         return sender
 
     def _look(self) -> None:

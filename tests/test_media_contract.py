@@ -248,6 +248,18 @@ def session(direction: int) -> Session:
     return Session(Policy(key=bytes(range(30)), ssrc_type=direction))
 
 
+def test_a_receiver_takes_packets_and_sends_feedback_by_these_names() -> None:
+    taking = inspect.signature(RTCRtpReceiver._handle_rtp_packet)
+    assert list(taking.parameters) == ["self", "packet", "arrival_time_ms"]
+    assert inspect.iscoroutinefunction(RTCRtpReceiver._handle_rtp_packet)
+    sending = inspect.signature(RTCRtpReceiver._send_rtcp)
+    assert list(sending.parameters) == ["self", "packet"]
+    assert inspect.iscoroutinefunction(RTCRtpReceiver._send_rtcp)
+    # The transport looks the method up on the object for each packet, not once on the class.
+    source = inspect.getsource(RTCDtlsTransport._handle_rtp_data)
+    assert "._handle_rtp_packet(" in source
+
+
 def test_srtp_in_place_is_what_pylibsrtp_does() -> None:
     packet = RtpPacket(payload_type=96, sequence_number=7, ssrc=5, payload=bytes(1000)).serialize()
     sealed = session(Policy.SSRC_ANY_OUTBOUND).protect(packet)

@@ -7,7 +7,7 @@ sentence, and not in a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -17,9 +17,11 @@ from aiortc import (
     RTCDtlsTransport,
     RTCPeerConnection,
     RTCRtpCodecParameters,
+    RTCRtpReceiver,
     RTCRtpTransceiver,
 )
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from OpenSSL import SSL
 from pylibsrtp import Session, ffi, lib  # type: ignore[attr-defined]
 
@@ -116,6 +118,19 @@ def sources_of(transceiver: RTCRtpTransceiver) -> tuple[int, int]:
 def codecs_of(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]:
     """The negotiated codecs; what is changed in them before the answer is in the answer."""
     return transceiver._codecs
+
+
+def take_packets(
+    receiver: RTCRtpReceiver, take: Callable[[RtpPacket, int], Awaitable[None]]
+) -> None:
+    """Let `take` have a receiver's packets, authenticated, in place of its decoder; it gets
+    each packet and when it arrived (ms)."""
+    receiver._handle_rtp_packet = take  # type: ignore[method-assign,assignment]
+
+
+async def send_feedback(receiver: RTCRtpReceiver, packet: AnyRtcpPacket) -> None:
+    """Send an RTCP packet to whom a receiver receives from."""
+    await receiver._send_rtcp(packet)
 
 
 class Keys(Protocol):
