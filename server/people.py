@@ -98,10 +98,7 @@ class People:
 
     async def list_contacts(self, session: Session, message: Contacts) -> None:
         """Answer with everybody who can be called; watch or stop watching."""
-        if (stop := session.topics.pop(TOPIC, None)) is not None:
-            stop()
-        if message.watch:
-            session.topics[TOPIC] = self._engine.subscribe(TOPIC, session.deliver)
+        session.watch(TOPIC, self._engine, message.watch)
         claims = await self._engine.claims(self._clock.now())
         people = [await self.contact(claim) for claim in claims]
         session.tell(ContactList(people=people, re=message.id))

@@ -158,10 +158,7 @@ class RoomService:
 
     async def list_rooms(self, session: Session, message: Rooms) -> None:
         """Answer with the listed rooms; watch or stop watching."""
-        if (stop := session.topics.pop(TOPIC, None)) is not None:
-            stop()
-        if message.watch:
-            session.topics[TOPIC] = self._engine.subscribe(TOPIC, session.deliver)
+        session.watch(TOPIC, self._engine, message.watch)
         session.tell(RoomList(rooms=await self._engine.rooms(), re=message.id))
 
     async def listed(self) -> list[RoomInfo]:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from ringback.server.engine.base import StoredSession, Unsubscribe
+from ringback.server.engine.base import Engine, StoredSession, Unsubscribe
 from ringback.server.limiter import Bucket
 from ringback.server.protocol import CloseCode, Event, Limits, encode
 
@@ -122,6 +122,13 @@ class Session:
             if place.type == "chat" and place.seq <= seen.get(place.room, 0):
                 continue
             self.deliver(payload)
+
+    def watch(self, topic: str, engine: Engine, on: bool) -> None:
+        """Hear what is told to a topic from now on, or no longer."""
+        if (stop := self.topics.pop(topic, None)) is not None:
+            stop()
+        if on:
+            self.topics[topic] = engine.subscribe(topic, self.deliver)
 
     def drop_subscriptions(self) -> None:
         """Hear nothing any more."""
