@@ -216,9 +216,6 @@ class Client:
                     return welcome
                 case protocol.Error(code=code, message=sentence):
                     raise ProtocolError(code, sentence)
-                case protocol.Resync():
-                    self._memory.forget()
-                    break
         raise Lost(f"The exchange closed the socket before its welcome ({ws.close_code}).")
 
     async def _run(self, ws: aiohttp.ClientWebSocketResponse) -> None:

@@ -43,7 +43,7 @@ class Switchboard:
 
     async def place(self, session: Session, message: Call) -> None:
         """Call somebody. What comes of it is told by `ringing`, `answered` and `ended`."""
-        self.check_description(message.description, "offer")
+        self._check_description(message.description, "offer")
         known = await self._engine.call(message.call)
         if known is not None and known.caller.session == session.id and known.live:
             return
@@ -147,7 +147,7 @@ class Switchboard:
 
     async def answer(self, session: Session, message: Answer) -> None:
         """Answer a ringing call; the first session to do so has it."""
-        self.check_description(message.description, "answer")
+        self._check_description(message.description, "answer")
         await self._refuse_if_in_another_call(session, message.call)
         found, _ = await self._keeper.find(session, message.call)
         # Under the lock of the pair, so that no glare is decided over a call being answered.
@@ -163,7 +163,7 @@ class Switchboard:
         if call.answered is None:
             raise ProtocolError(ErrorCode.WRONG_STATE)
         if isinstance(message, RelayedDescription):
-            self.check_description(message.description)
+            self._check_description(message.description)
         await self._keeper.push(call.other(who).session, message)
 
     async def candidate(self, session: Session, message: RelayedCandidate) -> None:
@@ -214,7 +214,7 @@ class Switchboard:
             if call.id != this and session.id in (call.caller.session, call.callee.session):
                 raise ProtocolError(ErrorCode.IN_CALL)
 
-    def check_description(self, description: Description, kind: str | None = None) -> None:
+    def _check_description(self, description: Description, kind: str | None = None) -> None:
         """Raise `BAD_DESCRIPTION` unless it is text of the right size and kind."""
         words = None
         if self._limits.on and len(description.sdp.encode(errors="replace")) > self._limits.sdp:

@@ -135,7 +135,6 @@ export const SERVER_TYPES = [
 ];
 
 /** Close codes after which the same hello would be refused again. */
-export const CLOSE_REFUSED = 4403;
 /** Close code: this session was taken up by another socket. */
 export const CLOSE_REPLACED = 4409;
 

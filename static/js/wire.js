@@ -6,7 +6,7 @@
 import { backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import {
-  CLOSE_REFUSED, CLOSE_REPLACED, FATAL_CODES, RequestError, VERSION, decode, newId,
+  CLOSE_REPLACED, FATAL_CODES, RequestError, VERSION, decode, newId,
 } from "./messages.js";
 import { Requests } from "./requests.js";
 import { Rooms } from "./rooms.js";
@@ -160,7 +160,7 @@ export class Wire extends Emitter {
       if (socket === this.#socket) this.#hear(decode(event.data));
     };
     socket.onclose = (event) => {
-      if (socket === this.#socket) this.#lost(event.code, event.reason);
+      if (socket === this.#socket) this.#lost(event.code);
     };
   }
 
@@ -263,13 +263,9 @@ export class Wire extends Emitter {
     if (this.state === "open") this.#become("reconnecting");
   }
 
-  /**
-   * @param {number} code
-   * @param {string} reason
-   */
-  #lost(code, reason) {
+  /** @param {number} code */
+  #lost(code) {
     this.#drop();
-    if (code === CLOSE_REFUSED) return this.#refuse("refused", reason);
     if (code === CLOSE_REPLACED) {
       this.#session = null;
       const now = performance.now();
@@ -290,7 +286,7 @@ export class Wire extends Emitter {
     if (!this.#socket) return;
     const welcomed = this.state === "open";
     const wait = welcomed ? this.#requests.longestWait(now) : now - this.#heard;
-    if (wait > (isOffline() ? DEAD_AFTER_OFFLINE : DEAD_AFTER)) this.#lost(1006, "");
+    if (wait > (isOffline() ? DEAD_AFTER_OFFLINE : DEAD_AFTER)) this.#lost(1006);
     else if (welcomed && now - this.#heard > (this.welcome?.ping ?? 20) * 1000) this.nudge();
   }
 
