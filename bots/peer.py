@@ -17,8 +17,10 @@ from aiortc import RTCIceServer
 from ringback.server.protocol import Candidate, IceServer, Part, Report
 
 from .media.leg import Leg
+from .media.mirror import Mirror
 from .media.offer import BadOffer, read_candidate, read_offer
 from .media.parts import Certificate
+from .media.plane import Plane, PlaneFactory
 
 TICK = 1.0
 CONNECT = 15.0
@@ -47,12 +49,13 @@ def ice_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
 
 
 class Peer:
-    """Answers one caller's offers and returns its media.
+    """Answers one caller's offers; `plane` makes what gets its media (a mirror if not said).
 
     `on_change` is called from the event loop with each `Change`: `connecting` (by part),
     `connected`, `reconnecting` after `QUIET` seconds of silence or when the peer restarts,
     `failed` when a part did not come about or the peer has been silent for `GONE` seconds,
-    `closed` when the peer closed its connection.
+    `closed` when the peer closed its connection. `on_plane` is called with each new plane,
+    the first one's and those of restarts, before any media reaches it.
     """
 
     def __init__(
@@ -60,10 +63,15 @@ class Peer:
         servers: Sequence[IceServer],
         certificate: Certificate,
         on_change: Callable[[Change], None],
+        *,
+        plane: PlaneFactory = Mirror,
+        on_plane: Callable[[Plane], None] | None = None,
     ) -> None:
         self._servers = ice_servers(servers)
         self._certificate = certificate
         self._on_change = on_change
+        self._make_plane = plane
+        self._on_plane = on_plane
         self._leg: Leg | None = None
         self._last = Change("connecting")
         self._started = self._heard_at = time.monotonic()
@@ -77,6 +85,11 @@ class Peer:
         """The connection in use."""
         return self._leg
 
+    @property
+    def plane(self) -> Plane | None:
+        """What gets the media of the connection in use."""
+        return self._leg.plane if self._leg is not None else None
+
     async def answer(self, sdp: str) -> str:
         """The answer to an offer of the peer: its first, a renegotiation or a restart.
 
@@ -87,7 +100,7 @@ class Peer:
             return await self._leg.answer(offer)
         # Browsers begin DTLS anew only where the fingerprint is another (RFC 8842, section 4).
         certificate = Certificate.generateCertificate() if self._legs else self._certificate
-        leg = Leg(self._servers, self._look, certificate)
+        leg = Leg(self._servers, self._look, certificate, self._make_plane)
         try:
             answer = await leg.answer(offer)
         except BaseException:
@@ -100,6 +113,8 @@ class Peer:
         self._legs += 1
         self._started = self._heard_at = time.monotonic()
         self._heard = 0
+        if self._on_plane is not None and leg.plane is not None:
+            self._on_plane(leg.plane)
         if old is not None:
             await old.close()
         self._timer = self._timer or asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -133,14 +148,14 @@ class Peer:
 
     def report(self, call: str) -> Report:
         """What this side measured, for the record of the call."""
-        mirror = self._leg.mirror if self._leg is not None else None
-        first = mirror.counts.first if mirror is not None else None
+        plane = self.plane
+        first = plane.counts.first if plane is not None else None
         return Report(
             call=call,
             first_media_ms=None if first is None else max(0, round((first - self._started) * 1000)),
             pair=self._leg.pair if self._leg is not None else None,
             restarts=max(0, self._legs - 1),
-            loss=mirror.loss if mirror is not None else None,
+            loss=plane.loss if plane is not None else None,
         )
 
     def _look(self) -> None:
@@ -169,10 +184,10 @@ class Peer:
         """Once a second: who has not been heard, or does not connect?"""
         self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
         leg = self._leg
-        if leg is None or leg.mirror is None:
+        if leg is None or leg.plane is None:
             return
         now = time.monotonic()
-        heard = leg.mirror.guard.heard
+        heard = leg.plane.guard.heard
         if heard != self._heard:
             self._heard, self._heard_at = heard, now
         if leg.state in ("ice", "dtls") and now - self._started > CONNECT:

@@ -22,6 +22,9 @@ from aiortc import (
 )
 from av.video.frame import VideoFrame
 
+from ringback.bots.media.mirror import Mirror
+from ringback.bots.peer import Peer
+
 WIDTH, HEIGHT, CELLS = 160, 128, 8
 RATE = 15
 TONE = 500.0
@@ -33,6 +36,12 @@ needs_address = pytest.mark.skipif(
     "`ip addr add 127.0.0.2/8 dev lo` gives one.",
 )
 """Marks tests that make real connections: aioice offers no candidate on 127.0.0.1."""
+
+
+def mirror_of(peer: Peer) -> Mirror:
+    """The mirror of a peer that has answered."""
+    assert isinstance(peer.plane, Mirror)
+    return peer.plane
 
 
 def picture(number: int) -> VideoFrame:

@@ -308,7 +308,7 @@ async def test_a_silence_that_passes_is_only_a_reconnecting(
     [call] = line.bot.calls.values()
     leg = call.peer.leg
     assert leg is not None
-    assert leg.mirror is not None
+    assert leg.plane is not None
     states: asyncio.Queue[str] = asyncio.Queue()
     tell = line.bot.client.tell
 
@@ -318,7 +318,7 @@ async def test_a_silence_that_passes_is_only_a_reconnecting(
         tell(message)
 
     monkeypatch.setattr(line.bot.client, "tell", listen)
-    sockets = parts.protocols(leg.mirror.connection)
+    sockets = parts.protocols(leg.plane.connection)
     hearing = [protocol.datagram_received for protocol in sockets]
     for protocol in sockets:
         monkeypatch.setattr(protocol, "datagram_received", lambda data, address: None)
@@ -394,8 +394,8 @@ async def test_datagrams_that_end_aiortc_calls_do_not_end_ours(line: Line) -> No
     assert growing(before + after)
     [call] = line.bot.calls.values()
     assert call.peer.leg is not None
-    assert call.peer.leg.mirror is not None
-    assert call.peer.leg.mirror.guard.dropped.total() == 6 * len(set(ports))
+    assert call.peer.leg.plane is not None
+    assert call.peer.leg.plane.guard.dropped.total() == 6 * len(set(ports))
     assert (await phone.hang_up()).reason is p.Reason.HANGUP
 
 

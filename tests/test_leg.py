@@ -9,6 +9,7 @@ from aiortc import RTCIceServer
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ringback.bots.media.leg import Leg
+from ringback.bots.media.mirror import Mirror
 from ringback.bots.media.offer import BadOffer, read_offer
 from ringback.bots.media.parts import Certificate
 from tests.callers import needs_address
@@ -202,8 +203,8 @@ async def test_a_caller_that_insists_on_being_the_dtls_client_may(leg: Leg) -> N
 
 async def test_sources_of_the_offer_have_counterparts_in_the_answer(leg: Leg) -> None:
     _, video, _ = await answer(leg, CHROMIUM)
-    assert leg.mirror is not None
-    ours = leg.mirror.sources.ours
+    assert isinstance(leg.plane, Mirror)
+    ours = leg.plane.sources.ours
     assert [ours[2001], ours[2002]] == [source.ssrc for source in video.ssrc]
     assert set(ours) == {1001, 2001, 2002}
 
@@ -215,8 +216,8 @@ async def test_sources_of_the_offer_have_counterparts_in_the_answer(leg: Leg) ->
 async def test_directions(leg: Leg, offered: str, answered: str) -> None:
     audio, _, _ = await answer(leg, CHROMIUM.replace("a=sendrecv", f"a={offered}", 1))
     assert audio.direction == answered
-    assert leg.mirror is not None
-    returns = {s.mid: s.returns for s in leg.mirror._sections}
+    assert leg.plane is not None
+    returns = {s.mid: s.returns for s in leg.plane._sections}
     assert returns == {"0": answered == "sendonly", "1": True}
 
 

@@ -11,7 +11,16 @@ from aiortc import MediaStreamTrack
 
 from ringback.bots.media.parts import Certificate
 from ringback.bots.peer import Change, Peer
-from tests.callers import PATIENCE, TONE, Caller, Pictures, Tone, needs_address, pitch
+from tests.callers import (
+    PATIENCE,
+    TONE,
+    Caller,
+    Pictures,
+    Tone,
+    mirror_of,
+    needs_address,
+    pitch,
+)
 
 pytestmark = needs_address
 
@@ -141,9 +150,7 @@ async def test_what_is_lost_is_asked_for_and_sent_again(
     callers.append(caller)
     await caller.call(bot.peer.answer)
     before = await caller.numbers(3)
-    assert bot.peer.leg is not None
-    mirror = bot.peer.leg.mirror
-    assert mirror is not None
+    mirror = mirror_of(bot.peer)
     send = mirror._send
     assert send is not None
     lost: list[int] = []
@@ -194,9 +201,7 @@ async def test_a_caller_that_only_sends_gets_nothing(bot: Watched, callers: list
     callers.append(caller)
     caller.pc.getTransceivers()[0].direction = "sendonly"
     await caller.call(bot.peer.answer)
-    assert bot.peer.leg is not None
-    assert bot.peer.leg.mirror is not None
-    counts = bot.peer.leg.mirror.counts
+    counts = mirror_of(bot.peer).counts
     await caller.pictures.reached(10)
     assert counts.packets >= 5
     assert caller.tracks == {}

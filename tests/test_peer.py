@@ -10,8 +10,9 @@ from aiortc import RTCDataChannel, RTCIceServer
 
 from ringback.bots import peer as module
 from ringback.bots.media import leg, parts
-from ringback.bots.media.leg import MAX_UNSENT
+from ringback.bots.media.mirror import MAX_UNSENT
 from ringback.bots.media.parts import Certificate
+from ringback.bots.media.plane import Plane
 from ringback.bots.peer import BadOffer, Change, Peer, ice_servers
 from ringback.server.protocol import Candidate, IceServer, Report
 from tests.callers import PATIENCE, TONE, Caller, needs_address
@@ -54,9 +55,8 @@ def without_candidates(sdp: str) -> str:
 
 
 def remote_candidates(peer: Peer) -> int:
-    assert peer.leg is not None
-    assert peer.leg.mirror is not None
-    return len(peer.leg.mirror.connection.remote_candidates)
+    assert peer.plane is not None
+    return len(peer.plane.connection.remote_candidates)
 
 
 def test_no_servers_means_none_and_not_somebodys_default() -> None:
@@ -125,6 +125,24 @@ async def test_a_bad_later_offer_leaves_the_media_as_it_is(bot: Heard, caller: C
         await bot.peer.answer("v=0\r\n")
     assert bot.peer.leg is leg
     assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+
+
+async def test_each_new_plane_is_told_of_before_its_first_packet(caller: Caller) -> None:
+    planes: list[tuple[Plane, int]] = []
+    peer = Peer(
+        [],
+        Certificate.generateCertificate(),
+        lambda change: None,
+        on_plane=lambda plane: planes.append((plane, plane.counts.packets)),
+    )
+    await caller.call(peer.answer)
+    second = Caller(video=None)
+    await second.call(peer.answer)
+    assert [packets for _, packets in planes] == [0, 0]
+    assert planes[0][0] is not planes[1][0]
+    assert peer.plane is planes[1][0]
+    await second.close()
+    await peer.close()
 
 
 async def test_closing_twice_is_closing_once_and_then_nothing_is_answered(

@@ -1,4 +1,4 @@
-"""One RTCPeerConnection that answers offers and returns what it gets.
+"""One RTCPeerConnection that answers offers; what becomes of the media is its plane's matter.
 
 A leg lives as long as the peer keeps its ICE and DTLS parameters; aiortc cannot restart
 either, so a peer that does gets a new leg.
@@ -23,11 +23,11 @@ from aiortc import (
 from aiortc import sdp as session_description
 
 from . import parts
-from .mirror import Mirror, Section
+from .mirror import Mirror
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
+from .plane import Plane, PlaneFactory, Section
 
 MAX_CHANNELS = 16
-MAX_UNSENT = 1024 * 1024
 
 State = Literal["new", "ice", "dtls", "connected", "failed", "closed"]
 
@@ -36,6 +36,7 @@ class Leg:
     """A connection to the peer, made from its offer. Call `answer` first, `close` at the end.
 
     `changed` is called (without arguments, from the event loop) when `state` may be another.
+    `plane` makes, once there is a transport, what gets the media.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Leg:
         servers: Sequence[RTCIceServer],
         changed: Callable[[], None],
         certificate: parts.Certificate,
+        plane: PlaneFactory = Mirror,
     ) -> None:
         self.offer: Offer | None = None
-        self.mirror: Mirror | None = None
+        self.plane: Plane | None = None
+        self._make_plane = plane
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -74,9 +77,9 @@ class Leg:
     @property
     def pair(self) -> str | None:
         """The kinds of the two candidates in use, ours first, as `host/prflx`."""
-        if self.mirror is None:
+        if self.plane is None:
             return None
-        pair = parts.nominated(self.mirror.connection)
+        pair = parts.nominated(self.plane.connection)
         if pair is None:
             return None
         return f"{pair.local_candidate.type}/{pair.remote_candidate.type}"
@@ -93,10 +96,10 @@ class Leg:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             transport = parts.dtls_of(self._pc)
-            if self.mirror is None:
-                self.mirror = Mirror(transport, parts.ice_of(transport))
+            if self.plane is None:
+                self.plane = self._make_plane(transport, parts.ice_of(transport))
             remote = session_description.SessionDescription.parse(offer.sdp)
-            self._prepare(remote)
+            self._prepare(remote, self.plane)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except asyncio.CancelledError:
             raise
@@ -104,9 +107,9 @@ class Leg:
             # aiortc's parsers meet what strangers wrote: whatever they raise is the offer's.
             raise BadOffer(f"The offer cannot be answered: {error!r:.200}", "media") from error
         if self.offer is None:
-            self.mirror.guard.watch()
+            self.plane.guard.watch()
         self.offer = offer
-        self.mirror.configure(self._sections(remote))
+        self.plane.configure(self._sections(remote))
         for candidate in offer.candidates:
             await self.add_candidate(candidate)
         return self._pc.localDescription.sdp
@@ -140,14 +143,16 @@ class Leg:
         for channel in self._channels:
             channel.remove_all_listeners()
         self._channels.clear()
+        if self.plane is not None:
+            self.plane.close()
         await self._pc.close()
 
-    def _prepare(self, remote: session_description.SessionDescription) -> None:
-        """Offer to return every medium, in just the form in which the peer sends it."""
+    def _prepare(self, remote: session_description.SessionDescription, plane: Plane) -> None:
+        """Take and give what the plane wants, in just the form in which the peer sends it."""
         offered = {m.rtp.muxId: {c.payloadType: c for c in m.rtp.codecs} for m in remote.media}
         for transceiver in self._pc.getTransceivers():
             parts.hold_still(transceiver)
-            transceiver.direction = "sendrecv"
+            transceiver.direction = plane.direction(transceiver.kind)
             for codec in parts.codecs_of(transceiver):
                 theirs = offered.get(transceiver.mid or "", {}).get(codec.payloadType)
                 if theirs is not None and theirs.mimeType.lower() == codec.mimeType.lower():
@@ -167,16 +172,12 @@ class Leg:
             return
         self._channels.add(channel)
 
-        def echo(message: str | bytes) -> None:
-            # A peer that sends more than it takes back loses messages, not our memory.
-            if channel.readyState == "open" and channel.bufferedAmount < MAX_UNSENT:
-                channel.send(message)
-
         def forget() -> None:
             self._channels.discard(channel)
 
-        channel.on("message", echo)
         channel.on("close", forget)
+        if self.plane is not None:
+            self.plane.take_channel(channel)
 
 
 def _section(

@@ -12,32 +12,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from aioice.ice import CandidatePair, Connection
-from aiortc import RTCDtlsTransport
+from aioice.ice import Connection
+from aiortc import RTCDataChannel, RTCDtlsTransport
 
-from . import parts, rtp
-from .guard import Guard
+from . import rtp
+from .plane import Direction, Plane, Section
 
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One media section of the session as negotiated.
-
-    `ours` and `theirs`: SSRCs of media and of retransmission, in this order; those of the
-    peer as far as its offer names them. `returns`: the peer wants to get its media back.
-    """
-
-    mid: str
-    kind: str
-    payload_types: frozenset[int]
-    rtx_types: frozenset[int]
-    ours: tuple[int, int]
-    theirs: tuple[int, ...]
-    returns: bool
+MAX_UNSENT = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -60,31 +44,13 @@ class Stream:
         self.packets += 1
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a mirror has done. `first`: when the first media packet came (monotonic, seconds)."""
-
-    packets: int = 0
-    octets: int = 0
-    first: float | None = None
-    dropped: Counter[str] = field(default_factory=Counter)
-
-
-class Mirror:
-    """Returns the media of one connection. `receive` takes SRTP and SRTCP datagrams."""
+class Mirror(Plane):
+    """Returns the media and the messages of one connection."""
 
     def __init__(self, dtls: RTCDtlsTransport, connection: Connection) -> None:
-        self.counts = Counts()
+        super().__init__(dtls, connection)
         self.sources = rtp.Sources()
         self.streams: dict[int, Stream] = {}
-        self.guard = Guard(connection, self.receive)
-        self._sections: list[Section] = []
-        self._strangers: set[int] = set()
-        self._cipher = parts.Cipher(dtls)
-        self.connection = connection
-        self._pair: CandidatePair | None = None
-        self._address: tuple[str, int] = ("", 0)
-        self._send: Callable[[bytes, tuple[str, int]], None] | None = None
 
     def configure(self, sections: Iterable[Section]) -> None:
         """Take over what was negotiated, now or anew. Sources keep their counterparts."""
@@ -106,16 +72,19 @@ class Mirror:
             return None
         return min(1.0, max(0.0, 1 - sum(s.packets for s in streams) / expected))
 
-    def receive(self, data: bytes) -> None:
-        """Return one packet of the peer."""
-        if not self._cipher.ready:
-            self.counts.dropped["early"] += 1
-        elif self.guard.blocked:
-            self.counts.dropped["blocked"] += 1
-        elif rtp.is_rtcp(data):
-            self._rtcp(data)
-        else:
-            self._rtp(data)
+    def direction(self, kind: str) -> Direction:
+        """Everything that the peer sends, it can have back."""
+        return "sendrecv"
+
+    def take_channel(self, channel: RTCDataChannel) -> None:
+        """Return each message of a data channel."""
+
+        def echo(message: str | bytes) -> None:
+            # A peer that sends more than it takes back loses messages, not our memory.
+            if channel.readyState == "open" and channel.bufferedAmount < MAX_UNSENT:
+                channel.send(message)
+
+        channel.on("message", echo)
 
     def _rtp(self, data: bytes) -> None:
         header = rtp.read_header(data)
@@ -137,7 +106,7 @@ class Mirror:
             self.counts.first = time.monotonic()
         if stream.returns:
             rtp.write_ssrc(self._cipher.view, stream.ours)
-            self._return(size, rtcp=False)
+            self._transmit(size, rtcp=False)
 
     def _rtcp(self, data: bytes) -> None:
         source = int.from_bytes(data[4:8], "big")
@@ -155,32 +124,11 @@ class Mirror:
             self.counts.dropped["malformed"] += 1
             return
         if size:
-            self._return(size, rtcp=True)
-
-    def _return(self, size: int, rtcp: bool) -> None:
-        pair = parts.nominated(self.connection)
-        if pair is not self._pair:
-            self._follow(pair)
-        sealed = self._cipher.protect(size, rtcp)
-        if sealed and self._send is not None:
-            self._send(bytes(self._cipher.view[:sealed]), self._address)
-        else:
-            self.counts.dropped["unsent"] += 1
-
-    def _follow(self, pair: CandidatePair | None) -> None:
-        self._pair = pair
-        self._send = None
-        if pair is not None:
-            self._send, self._address = pair.protocol.transport.sendto, pair.remote_addr
+            self._transmit(size, rtcp=True)
 
     def _expected(self, payload_type: int) -> bool:
         known = any(payload_type in s.payload_types | s.rtx_types for s in self._sections)
         return known and len(self.streams) < rtp.STREAMS
-
-    def _room_for(self, source: int) -> bool:
-        if len(self._strangers) < rtp.STREAMS:
-            self._strangers.add(source)
-        return source in self._strangers
 
     def _meet(self, header: rtp.Header) -> Stream:
         """A source that no offer named: it belongs to the section with its payload type."""

@@ -1,0 +1,130 @@
+"""What a leg does with its peer's media: the part that all planes have in common.
+
+A plane is made by a leg once there is a transport, and lives as long as the leg. It owns the
+guard before the sockets and the SRTP state; opened packets go to what a plane is made for:
+`Mirror` returns them, `Endpoint` makes frames of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aioice.ice import CandidatePair, Connection
+from aiortc import RTCDataChannel, RTCDtlsTransport
+
+from . import parts, rtp
+from .guard import Guard
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One media section of the session as negotiated.
+
+    `ours` and `theirs`: SSRCs of media and of retransmission, in this order; those of the
+    peer as far as its offer names them. `returns`: the peer wants to get media from us.
+    """
+
+    mid: str
+    kind: str
+    payload_types: frozenset[int]
+    rtx_types: frozenset[int]
+    ours: tuple[int, int]
+    theirs: tuple[int, ...]
+    returns: bool
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a plane has done. `first`: when the first media packet came (monotonic, seconds)."""
+
+    packets: int = 0
+    octets: int = 0
+    first: float | None = None
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+class Plane(ABC):
+    """What becomes of one connection's media. `receive` takes SRTP and SRTCP datagrams."""
+
+    def __init__(self, dtls: RTCDtlsTransport, connection: Connection) -> None:
+        self.counts = Counts()
+        self.closed = False
+        self.connection = connection
+        self.guard = Guard(connection, self.receive)
+        self._sections: list[Section] = []
+        self._strangers: set[int] = set()
+        self._cipher = parts.Cipher(dtls)
+        self._pair: CandidatePair | None = None
+        self._address: tuple[str, int] = ("", 0)
+        self._send: Callable[[bytes, tuple[str, int]], None] | None = None
+
+    @abstractmethod
+    def configure(self, sections: Iterable[Section]) -> None:
+        """Take over what was negotiated, now or anew."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> float | None:
+        """The fraction of the peer's media packets that did not arrive; None before any did."""
+
+    @abstractmethod
+    def direction(self, kind: str) -> Direction:
+        """What we want of a media section, `audio` or `video`, as seen from our side."""
+
+    @abstractmethod
+    def take_channel(self, channel: RTCDataChannel) -> None:
+        """The peer has opened a data channel."""
+
+    def close(self) -> None:
+        """Free what the plane holds. Called when its leg ends."""
+        self.closed = True
+
+    def receive(self, data: bytes) -> None:
+        """Take one packet of the peer."""
+        if not self._cipher.ready:
+            self.counts.dropped["early"] += 1
+        elif self.guard.blocked:
+            self.counts.dropped["blocked"] += 1
+        elif rtp.is_rtcp(data):
+            self._rtcp(data)
+        else:
+            self._rtp(data)
+
+    @abstractmethod
+    def _rtp(self, data: bytes) -> None:
+        """Take one SRTP packet."""
+
+    @abstractmethod
+    def _rtcp(self, data: bytes) -> None:
+        """Take one SRTCP packet."""
+
+    def _transmit(self, size: int, rtcp: bool) -> None:
+        """Seal the packet in the cipher's buffer and send it to the nominated pair."""
+        pair = parts.nominated(self.connection)
+        if pair is not self._pair:
+            self._follow(pair)
+        sealed = self._cipher.protect(size, rtcp)
+        if sealed and self._send is not None:
+            self._send(bytes(self._cipher.view[:sealed]), self._address)
+        else:
+            self.counts.dropped["unsent"] += 1
+
+    def _follow(self, pair: CandidatePair | None) -> None:
+        self._pair = pair
+        self._send = None
+        if pair is not None:
+            self._send, self._address = pair.protocol.transport.sendto, pair.remote_addr
+
+    def _room_for(self, source: int) -> bool:
+        if len(self._strangers) < rtp.STREAMS:
+            self._strangers.add(source)
+        return source in self._strangers
+
+
+PlaneFactory = Callable[[RTCDtlsTransport, Connection], Plane]
