@@ -18,7 +18,7 @@ import stat
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,12 +26,22 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import echo
 from .client import Client
+from .service import Service
 
 TOKENS = "RINGBACK_BOT_TOKENS"
 TOKEN_REFUSED = 3
-ABOUTS = {echo.NAME: echo.ABOUT}
 
 logger = logging.getLogger("ringback.bots")
+
+
+class BuiltIn(NamedTuple):
+    """A bot of this process: what it says of itself, and what puts it on a client's line."""
+
+    about: str
+    service: Callable[[Client, argparse.Namespace], Service]
+
+
+BOTS = {echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client))}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,12 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
         tokens = msgspec.json.decode(os.environ.pop(TOKENS, "{}"), type=dict[str, str])
     except msgspec.DecodeError:
         parser.error(f"{TOKENS} is not an object from names to tokens")
-    if not tokens or not tokens.keys() <= ABOUTS.keys():
-        parser.error(f"{TOKENS} must hold a token for one or more of: {', '.join(ABOUTS)}")
+    if not tokens or not tokens.keys() <= BOTS.keys():
+        parser.error(f"{TOKENS} must hold a token for one or more of: {', '.join(BOTS)}")
     url = options.server.rstrip("/")
-    url = url if url.endswith("/ws") else url + "/ws"
+    options.server = url if url.endswith("/ws") else url + "/ws"
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(run(url, tokens, options.ca))
+        return runner.run(run(tokens, options))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -67,12 +77,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def run(url: str, tokens: dict[str, str], ca: Path | None) -> int:
+async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
     """Keep all bots on the line until asked to stop or one cannot be; the exit code."""
     stop = asyncio.Event()
     _stop_when_told(stop)
     bots: list[Coroutine[Any, Any, None]] = [
-        run_bot(url, name, token, ca) for name, token in tokens.items()
+        run_bot(name, token, options) for name, token in tokens.items()
     ]
     tasks = [asyncio.create_task(bot) for bot in bots]
     stopped = asyncio.create_task(stop.wait())
@@ -96,12 +106,15 @@ def _exit_code(result: BaseException | None) -> int:
     return 1
 
 
-async def run_bot(url: str, name: str, token: str, ca: Path | None) -> None:
+async def run_bot(name: str, token: str, options: argparse.Namespace) -> None:
     """One bot's session, from hello to its end. Raises what ended it."""
-    async with Client(url, token=token, name=name, about=ABOUTS[name], ca=ca) as client:
+    bot = BOTS[name]
+    async with Client(
+        options.server, token=token, name=name, about=bot.about, ca=options.ca
+    ) as client:
         sys.stdout.write(f"ready {client.name}\n")
         sys.stdout.flush()
-        await echo.EchoBot(client).run()
+        await bot.service(client, options).run()
 
 
 def _stop_when_told(stop: asyncio.Event) -> None:

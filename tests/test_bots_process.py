@@ -20,9 +20,9 @@ from ringback.server import protocol as p
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
 from tests.callers import TONE, Caller, needs_address
+from tests.lines import Phone
 from tests.running import Server
 from tests.test_bot_client import welcome
-from tests.test_echo import Phone
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parent.parent

@@ -5,145 +5,21 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
-import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ringback.bots import echo, peer
-from ringback.bots.client import Client
-from ringback.bots.echo import EchoBot
+from ringback.bots import call as bot_call
+from ringback.bots import peer
 from ringback.bots.media import parts
 from ringback.server import protocol as p
-from ringback.server.identity import mint_bot_token
-from ringback.server.keys import SECRET
-from tests.callers import PATIENCE, TONE, Caller, needs_address
+from tests.callers import PATIENCE, TONE, needs_address
+from tests.lines import GENEROUS, Line, Start, growing, line, start
 from tests.running import Server
 
+__all__ = ["line", "start"]
 pytestmark = needs_address
-
-Kind = TypeVar("Kind", bound=p.Event)
-GENEROUS = p.Limits(calls_per_minute=100_000, messages_per_second=10_000, messages_burst=10_000)
-
-
-class Phone:
-    """A person's session on the exchange, and what a person does with it."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.call = ""
-        self.answer = ""
-
-    async def dial(self, sdp: str, to: str = "echo") -> None:
-        """Place a call with an offer."""
-        self.call = secrets.token_hex(8)
-        description = p.Description(type="offer", sdp=sdp)
-        await self.client.request(
-            p.Call(call=self.call, to=to, media=p.Media(), description=description)
-        )
-
-    async def talk(self, caller: Caller, to: str = "echo") -> None:
-        """Call, and wait until the media is there."""
-        await self.dial(await caller.offer(), to)
-        self.answer = (await self.event(p.Answered)).description.sdp
-        await caller.accept(self.answer)
-        await caller.connected()
-
-    async def renegotiate(self, caller: Caller) -> None:
-        """Offer anew inside the call."""
-        description = p.Description(type="offer", sdp=await caller.offer())
-        await self.client.request(p.SendDescription(call=self.call, description=description))
-        answer = await self.event(p.RelayedDescription)
-        assert answer.description.type == "answer"
-        await caller.accept(answer.description.sdp)
-
-    async def event(self, kind: type[Kind]) -> Kind:
-        """The next event of one kind; others are passed over."""
-        async with asyncio.timeout(PATIENCE):
-            async for event in self.client:
-                if isinstance(event, kind):
-                    return event
-        raise AssertionError("the session ended")
-
-    async def hang_up(self) -> p.Ended:
-        """End the call."""
-        await self.client.request(p.Hangup(call=self.call))
-        return await self.event(p.Ended)
-
-
-class Line:
-    """An exchange with echo on the line; `phone` gives people telephones."""
-
-    def __init__(self, server: Server, bot: EchoBot, stack: AsyncExitStack) -> None:
-        self.server = server
-        self.bot = bot
-        self._stack = stack
-
-    async def phone(self, name: str) -> Phone:
-        """A telephone for somebody."""
-        client = Client(self.server.ws + "/ws", name=name)
-        return Phone(await self._stack.enter_async_context(client))
-
-    def caller(self, **options: object) -> Caller:
-        """A browser's place: hangs up when the test ends."""
-        made = Caller(**options)  # type: ignore[arg-type]
-        self._stack.push_async_callback(made.close)
-        return made
-
-    async def talking(self, name: str = "ann", **options: object) -> tuple[Phone, Caller]:
-        """Somebody in a call with echo."""
-        phone, caller = await self.phone(name), self.caller(**options)
-        await phone.talk(caller)
-        return phone, caller
-
-    async def idle(self) -> None:
-        """Wait until the bot has freed all its calls."""
-        tasks = [call.task for call in self.bot.calls.values()]
-        if tasks:
-            async with asyncio.timeout(PATIENCE):
-                await asyncio.wait(tasks)
-        assert self.bot.calls == {}
-
-
-Start = Callable[..., Awaitable[Line]]
-
-
-@pytest.fixture
-async def start(
-    serve: Callable[..., Awaitable[Server]], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Start]:
-    """Starts an exchange with an echo bot."""
-    monkeypatch.setattr("ringback.bots.client.GOODBYE", 0.1)
-    async with AsyncExitStack() as stack:
-
-        async def begin(max_calls: int = echo.MAX_CALLS) -> Line:
-            server = await serve(limits=GENEROUS)
-            token = mint_bot_token(server.app[SECRET], "echo", 600)
-            client = Client(server.ws + "/ws", token=token, about=echo.ABOUT)
-            bot = EchoBot(await stack.enter_async_context(client), max_calls=max_calls)
-            running = asyncio.create_task(bot.run())
-
-            async def stop() -> None:
-                running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await running
-
-            stack.push_async_callback(stop)
-            return Line(server, bot, stack)
-
-        yield begin
-
-
-@pytest.fixture
-async def line(start: Start) -> Line:
-    return await start()
-
-
-def growing(numbers: list[int]) -> bool:
-    return all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
 
 
 # --- a call -------------------------------------------------------------------------------
@@ -363,7 +239,7 @@ async def test_a_flood_of_signals_ends_the_call(line: Line) -> None:
     await caller.heard()
     [call] = line.bot.calls.values()
     candidate = p.RelayedCandidate(call=call.id, candidate=None)
-    for _ in range(echo.MAX_WAITING + 1):
+    for _ in range(bot_call.MAX_WAITING + 1):
         call.signal(candidate)
     assert (await phone.event(p.Ended)).reason is p.Reason.LOST
     await line.idle()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.callers import PATIENCE, Caller, needs_address
-from tests.test_echo import Line, Phone, Start, line, start
+from tests.lines import Line, Phone, Start, line, start
 
 __all__ = ["Start", "line", "start"]
 pytestmark = needs_address

@@ -8,7 +8,7 @@ import pytest
 
 from tests.callers import PATIENCE, TONE, needs_address
 from tests.clients import Client, Crowd
-from tests.test_echo import Line, Start, growing, line, start
+from tests.lines import Line, Start, growing, line, start
 
 __all__ = ["Start", "line", "start"]
 pytestmark = needs_address
