@@ -1,4 +1,4 @@
-"""The command `ringback`, also as `python -m ringback.server`."""
+"""The command `ringback serve`, also as `python -m ringback.server serve`."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_holds_the_package_as_plain_files(wheel: Path) -> None:
     assert not any(i.external_attr >> 16 & 0o170000 == 0o120000 for i in held.values())
     tops = {name.split("/")[0] for name in held if ".dist-info/" not in name}
     assert tops == {"ringback"}
-    expected = {"ringback/__init__.py", "ringback/py.typed"}
+    expected = {f"ringback/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
     for folder in ("server", "bots"):
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*.py")}
     for folder in DATA:
