@@ -21,6 +21,8 @@ from ringback.server.protocol import (
     Part,
     ProtocolError,
     Reason,
+    RelayedCandidate,
+    Ring,
     Ringing,
     sentence,
 )
@@ -152,8 +154,43 @@ class CallKeeper:
         if await self._engine.session(session) is not None:
             await self._engine.push(session, message)
 
+    async def move(self, call: str, at: str, to: str) -> calls.Call | None:
+        """Let a bot's call ring at session `to` and not at `at`; None if it does not ring there
+        any more."""
+        for _ in range(TRIES):
+            before = await self._engine.call(call)
+            if before is None:
+                return None
+            try:
+                after = calls.move(before, at, to)
+            except calls.Refused:
+                return None
+            if await self._engine.put_call(after, before.version):
+                return after
+        raise ProtocolError(ErrorCode.INTERNAL)
+
+    async def push_ring(self, call: calls.Call, session: str) -> None:
+        """Tell a session that a call rings, and what was said for it since."""
+        if call.offer is None:
+            return
+        ring = Ring(
+            call=call.id,
+            from_=call.caller.name,
+            media=call.media,
+            description=call.offer,
+            bot=call.caller.bot,
+            waiting=call.waiting,
+        )
+        await self.push(session, ring)
+        for candidate in call.candidates:
+            await self.push(session, RelayedCandidate(call=call.id, candidate=candidate))
+
     async def push_callee(self, call: calls.Call, message: DirectedMessage, but: str = "") -> None:
         """Tell every session that a call rings at, except `but`."""
+        if call.callee.bot:
+            if call.at and call.at != but:
+                await self.push(call.at, message)
+            return
         for stored in await self._engine.sessions(call.callee.key):
             if stored.id != but:
                 await self._engine.push(stored.id, message)

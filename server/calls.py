@@ -11,7 +11,8 @@ Rules that others rely on:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -146,7 +147,11 @@ class Party(Struct, frozen=True, omit_defaults=True):
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
-    """A call, at one version. `deadline`: when the clock acts, in ms since 1970."""
+    """A call, at one version. `deadline`: when the clock acts, in ms since 1970.
+
+    A bot's call rings at one of its sessions, `at` (empty: none is here yet); `passed` are
+    those that had it before.
+    """
 
     id: str
     caller: Party
@@ -166,6 +171,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     reason: Reason | None = None
     ended_by: Literal["caller", "callee", "exchange"] | None = None
     part: Part | None = None
+    at: str = ""
+    passed: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -208,12 +215,14 @@ def place(
 def role(call: Call, key: str, session: str) -> Who:
     """Which side a session, whose folded name is `key`, is of a call.
 
-    Until the call is answered every session of the callee may act for it, afterwards only
-    the one that answered. Raises `Refused` (`NOT_YOUR_CALL`) for everybody else.
+    Until the call is answered every session of the callee may act for it (of a bot the one
+    that it rings at), afterwards only the one that answered. Raises `Refused`
+    (`NOT_YOUR_CALL`) for everybody else.
     """
     if session == call.caller.session:
         return Who.CALLER
-    if session == call.callee.session or (not call.callee.session and key == call.callee.key):
+    rings = session == call.at if call.callee.bot else key == call.callee.key
+    if session == call.callee.session or (not call.callee.session and rings):
         return Who.CALLEE
     raise Refused(ErrorCode.NOT_YOUR_CALL)
 
@@ -252,6 +261,48 @@ def step(
         return after
     seconds = timings.of(row.then)
     return replace(after, deadline=None if seconds is None else now + round(seconds * 1000))
+
+
+class Instance(Struct, frozen=True):
+    """A session that serves a bot's name. `max_calls`: None where it has not said."""
+
+    session: str
+    max_calls: int | None = None
+    accepting: bool = True
+
+
+UNSAID = 200
+"""The calls that an instance takes at once which has not said how many."""
+
+
+def least_loaded(
+    instances: Iterable[Instance], live: Iterable[Call], passed: Container[str] = ()
+) -> str | None:
+    """The session that is to get a new call: of those that accept and have room the one that
+    uses the smallest part of what it takes, the first of equals. None: all are full.
+
+    `live` are the calls of the bot, `passed` sessions that are not to have it.
+    """
+    taken = Counter(call.callee.session or call.at for call in live if call.live)
+    best: tuple[float, str] | None = None
+    for instance in instances:
+        most = UNSAID if instance.max_calls is None else instance.max_calls
+        load = taken[instance.session] / most
+        free = load < 1 and instance.accepting and instance.session not in passed
+        if free and (best is None or load < best[0]):
+            best = load, instance.session
+    return None if best is None else best[1]
+
+
+def move(call: Call, at: str, to: str) -> Call:
+    """An unanswered call of a bot, to ring at session `to` and no more at `at`.
+
+    Raises `Refused` (`WRONG_STATE`) when it does not ring there any more.
+    """
+    if not call.live or call.answered is not None or call.at != at:
+        raise Refused(ErrorCode.WRONG_STATE)
+    passed = (*call.passed, at) if at else call.passed
+    return replace(call, at=to, passed=passed, version=call.version + 1)
 
 
 class Admission(StrEnum):

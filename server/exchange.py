@@ -15,6 +15,7 @@ from ringback.server.calls import What
 from ringback.server.clock import Clock, SystemClock, Tasks
 from ringback.server.config import Config
 from ringback.server.engine.base import Engine
+from ringback.server.instances import Instances
 from ringback.server.people import People
 from ringback.server.protocol import ErrorCode, ProtocolError
 from ringback.server.registrar import Bearer, Registrar
@@ -27,7 +28,6 @@ PROGRESS = {
     "connected": What.CONNECT,
     "reconnecting": What.INTERRUPT,
 }
-DECLINE = {"declined": What.DECLINE, "busy": What.BUSY}
 HANGUP = {"hangup": What.HANGUP, "failed": What.FAIL}
 
 
@@ -52,7 +52,8 @@ class Exchange:
         self.people = People(engine, self.clock, config.hold)
         self.rooms = RoomService(engine, self.clock, config.limits)
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
-        self._calls = Switchboard(engine, self.clock, self._keeper, config.limits)
+        self._instances = Instances(engine, self._keeper)
+        self._calls = Switchboard(engine, self.clock, self._keeper, self._instances, config.limits)
         self._registrar = Registrar(
             engine,
             self.clock,
@@ -137,6 +138,8 @@ class Exchange:
                 await self.rooms.typing(session, message)
             case p.Settings():
                 await self.people.settings(session, message)
+            case p.Capacity():
+                await self._instances.say(session, message)
             case _:
                 await self._do_call(session, message)
         return False
@@ -149,7 +152,7 @@ class Exchange:
             case p.Answer():
                 await self._calls.answer(session, message)
             case p.Decline():
-                await change(message.call, DECLINE[message.reason], session)
+                await self._calls.decline(session, message)
             case p.Hangup():
                 await change(message.call, HANGUP[message.reason], session, message.part)
             case p.Progress():

@@ -273,6 +273,13 @@ class Settings(Request, frozen=True, kw_only=True):
     call_waiting: bool
 
 
+class Capacity(Request, frozen=True, kw_only=True):
+    """How many calls a bot's session takes at once, and whether it takes new ones now."""
+
+    max_calls: Annotated[int, Meta(ge=1, le=100_000)]
+    accepting: bool = True
+
+
 class Records(Request, frozen=True, kw_only=True):
     """Ask for one's own past calls, newest first; `before`: only older (ms since 1970)."""
 
@@ -297,7 +304,8 @@ class Answer(Request, frozen=True, kw_only=True):
 
 
 class Decline(Request, frozen=True, kw_only=True):
-    """Refuse a ringing call: all one's tabs stop ringing. Bots that are full say `busy`."""
+    """Refuse a ringing call: all one's tabs stop ringing. Bots that are full say `busy`; another
+    instance of the bot then gets the call if there is one with room."""
 
     call: Id
     reason: Literal["declined", "busy"] = "declined"
@@ -365,8 +373,9 @@ CallMessage = (
     | Report
 )
 ClientMessage = (
-    Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Records | CallMessage
-)
+    Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity | Records
+    | CallMessage
+)  # fmt: skip
 
 
 # --- what the server says ---------------------------------------------------------------
@@ -579,10 +588,11 @@ class Answered(Directed, frozen=True, kw_only=True):
 
 
 class Elsewhere(Directed, frozen=True, kw_only=True):
-    """To the callee's other sessions: stop ringing, it was handled in another tab."""
+    """To the callee's other sessions: stop ringing, it was handled in another tab. `moved`: it
+    rings at another instance of a bot instead."""
 
     call: str
-    reason: Literal["answered", "declined"]
+    reason: Literal["answered", "declined", "moved"]
 
 
 class Ended(Directed, frozen=True, kw_only=True):

@@ -252,8 +252,10 @@ class Registrar:
         await self._engine.save_session(session.update(expires=expires))
         others = bool(session.name) and await self._others(session, connected=True)
         # Its client may have come back while that was stored.
-        if session.name and not others and session.line is None:
-            await self._people.away(session.key)
+        if session.name and session.line is None:
+            if not others:
+                await self._people.away(session.key)
+            await self._calls.away(session)
 
     async def bye(self, session: Session, line: Line) -> None:
         """A client that cannot resume has gone: hang up for it and forget it at once."""

@@ -11,12 +11,14 @@ from ringback.server.callkeeper import CallKeeper
 from ringback.server.calls import Admission, Party, State, What, Who
 from ringback.server.clock import Clock
 from ringback.server.engine.base import Claim, Engine
+from ringback.server.instances import Instances
 from ringback.server.people import clean_name
 from ringback.server.protocol import (
     Answer,
     Answered,
     Call,
     CallInfo,
+    Decline,
     Description,
     ErrorCode,
     Limits,
@@ -25,7 +27,6 @@ from ringback.server.protocol import (
     RelayedDescription,
     RelayedMedia,
     Report,
-    Ring,
 )
 from ringback.server.session import Session
 
@@ -33,10 +34,18 @@ from ringback.server.session import Session
 class Switchboard:
     """Calls between sessions."""
 
-    def __init__(self, engine: Engine, clock: Clock, keeper: CallKeeper, limits: Limits) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        keeper: CallKeeper,
+        instances: Instances,
+        limits: Limits,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._keeper = keeper
+        self._instances = instances
         self._limits = limits
 
     # --- placing
@@ -96,8 +105,19 @@ class Switchboard:
             case Admission.GLARE_WON if other is not None:
                 await self._ring(call)
                 await self._keeper.happen(other.id, What.GLARE, Who.EXCHANGE, winner=call.id)
+            case _ if call.callee.bot:
+                await self._ring_bot(call)
             case _:
                 await self._ring(replace(call, waiting=admission is Admission.WAITING))
+
+    async def _ring_bot(self, call: calls.Call) -> None:
+        at = await self._instances.choose(call)
+        if at is None:
+            await self._keeper.refuse(call, What.BUSY)
+            return
+        call = replace(call, at=at)
+        await self._keeper.create(call)
+        await self._instances.ring(call)
 
     async def _left(self, other: calls.Call, call: calls.Call) -> bool:
         """End `other` if the caller's side of it has no socket: they closed that window, and
@@ -116,32 +136,20 @@ class Switchboard:
         if any(stored.expires is None for stored in sessions):
             await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
         for stored in sessions:
-            await self._push_ring(call, stored.id)
-
-    async def _push_ring(self, call: calls.Call, session: str) -> None:
-        if call.offer is None:
-            return
-        ring = Ring(
-            call=call.id,
-            from_=call.caller.name,
-            media=call.media,
-            description=call.offer,
-            bot=call.caller.bot,
-            waiting=call.waiting,
-        )
-        await self._engine.push(session, ring)
-        for candidate in call.candidates:
-            await self._engine.push(session, RelayedCandidate(call=call.id, candidate=candidate))
+            await self._keeper.push_ring(call, stored.id)
 
     async def arrived(self, session: Session, resumed: bool) -> None:
         """A session of somebody came or came back: let it ring if they are being called."""
+        if session.stored.bot:
+            await self._instances.take(session, resumed)
+            return
         for call in await self._engine.live_calls(session.key):
             if call.callee.key != session.key or call.answered is not None:
                 continue
             if call.state is State.CALLING:
                 await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
             if not resumed:
-                await self._push_ring(call, session.id)
+                await self._keeper.push_ring(call, session.id)
 
     # --- what parties do
 
@@ -156,6 +164,15 @@ class Switchboard:
         answered = Answered(call=after.id, description=message.description)
         await self._keeper.push(after.caller.session, answered)
         await self._keeper.elsewhere(after, session.id, "answered")
+
+    async def decline(self, session: Session, message: Decline) -> None:
+        """Refuse a ringing call; of a bot that is full another instance may get it."""
+        if message.reason == "busy" and session.stored.bot:
+            found, _ = await self._keeper.find(session, message.call)
+            if found.at == session.id and await self._instances.hand_over(found):
+                return
+        what = What.BUSY if message.reason == "busy" else What.DECLINE
+        await self._keeper.change(message.call, what, session)
 
     async def relay(self, session: Session, message: RelayedDescription | RelayedMedia) -> None:
         """Carry a message of an answered call to the other side."""
@@ -228,13 +245,20 @@ class Switchboard:
 
     # --- sessions that go
 
+    async def away(self, session: Session) -> None:
+        """A session has lost its socket and may come back."""
+        if session.stored.bot:
+            await self._instances.pass_on(session)
+
     async def gone(self, session: Session, others: bool) -> None:
         """A session will not come back; `others`: somebody of its name is still here."""
+        await self.away(session)
         for call in await self._engine.live_calls(session.key):
             rings = call.answered is None and call.callee.key == session.key
+            last = not others or call.at == session.id
             if call.caller.session == session.id:
                 await self._keeper.happen(call.id, What.GONE, Who.CALLER)
-            elif call.callee.session == session.id or (rings and not others):
+            elif call.callee.session == session.id or (rings and last):
                 await self._keeper.happen(call.id, What.GONE, Who.CALLEE)
 
     async def orphaned(self, sessions: Container[str]) -> None:

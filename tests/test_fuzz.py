@@ -42,6 +42,7 @@ MESSAGES: list[Message] = [
     {"type": "rooms", "watch": True},
     {"type": "contacts", "watch": True},
     {"type": "settings", "call_waiting": False},
+    {"type": "capacity", "max_calls": 3, "accepting": False},
     {"type": "records", "before": 5, "limit": 5},
     {"type": "call", "call": "mine", "to": "Bob", "media": MEDIA, "description": OFFER},
     {"type": "call", "call": "odd", "to": "Nobody", "media": MEDIA, "description": OFFER},

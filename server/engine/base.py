@@ -75,7 +75,8 @@ class StoredSession(Struct, frozen=True, omit_defaults=True):
 
     `key_hash` is the SHA-256 of the resume key in hex, `name_key` the folded name;
     `rooms` maps a room to whether it was joined unlisted; `expires` (seconds since 1970) is
-    None while a socket is attached.
+    None while a socket is attached. Of a bot's session `max_calls` are the calls it takes at
+    once (None: it did not say), `accepting` whether it takes new ones.
     """
 
     id: str
@@ -87,6 +88,8 @@ class StoredSession(Struct, frozen=True, omit_defaults=True):
     about: str = ""
     rooms: dict[str, bool] = {}
     expires: float | None = None
+    max_calls: int | None = None
+    accepting: bool = True
 
 
 class Engine(ABC):

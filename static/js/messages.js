@@ -28,6 +28,7 @@
  * @typedef {{type: "rooms", id?: string, watch?: boolean}} Rooms
  * @typedef {{type: "contacts", id?: string, watch?: boolean}} Contacts
  * @typedef {{type: "settings", id?: string, call_waiting: boolean}} Settings
+ * @typedef {{type: "capacity", id?: string, max_calls: number, accepting?: boolean}} Capacity
  * @typedef {{type: "records", id?: string, before?: number, limit?: number}} Records
  * @typedef {{type: "call", id?: string, call: string, to: string, media: Media,
  *   description: Description}} PlaceCall
@@ -45,8 +46,8 @@
  *   part?: Part}} Progress
  * @typedef {{type: "report", id?: string, call: string, first_media_ms?: number,
  *   pair?: string, restarts?: number, loss?: number, round_trip_ms?: number}} Report
- * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Records |
- *   PlaceCall | Answer | Decline | Hangup | SendDescription | SendCandidate | SendMedia |
+ * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity |
+ *   Records | PlaceCall | Answer | Decline | Hangup | SendDescription | SendCandidate | SendMedia |
  *   Progress | Report} ClientMessage
  */
 
@@ -122,8 +123,8 @@ export const VERSION = 1;
 
 /** @type {readonly ClientMessage["type"][]} */
 export const CLIENT_TYPES = [
-  "hello", "join", "leave", "chat", "typing", "rooms", "contacts", "settings", "records",
-  "call", "answer", "decline", "hangup", "description", "candidate", "media", "progress",
+  "hello", "join", "leave", "chat", "typing", "rooms", "contacts", "settings", "capacity",
+  "records", "call", "answer", "decline", "hangup", "description", "candidate", "media", "progress",
   "report",
 ];
 
