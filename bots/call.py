@@ -74,7 +74,7 @@ class BotCall:
         self.on_plane: Callable[[Plane], None] | None = None
         self.peer = Peer(ice_servers, certificate, self._put, plane=plane, on_plane=self._new_plane)
         self._client = client
-        self._handle = handle
+        self._handler = asyncio.ensure_future(handle(self))
         self._on_end = on_end
         self._inbox: asyncio.Queue[Signal | Change | _PickUp] = asyncio.Queue(MAX_WAITING)
         self._state: Change | None = None
@@ -83,6 +83,8 @@ class BotCall:
         self._declined = False
         self._report: asyncio.TimerHandle | None = None
         self.task = asyncio.create_task(self._run(), name=f"call {self.id}")
+        # Not at the end of `_run`: a task that is cancelled at once never begins.
+        self.task.add_done_callback(self._done)
 
     # --- what a handler does
 
@@ -136,6 +138,10 @@ class BotCall:
 
     # --- what its service does
 
+    def hang_up(self) -> None:
+        """End the call from our side; its handler is cancelled and may tidy up."""
+        self._handler.cancel()
+
     def signal(self, signal: Signal) -> None:
         """Something was said about this call."""
         self._put(signal)
@@ -162,7 +168,7 @@ class BotCall:
     # --- from ring to end
 
     async def _run(self) -> None:
-        handler = asyncio.ensure_future(self._handle(self))
+        handler = self._handler
         line = asyncio.create_task(self._line(), name=f"line {self.id}")
         try:
             await asyncio.wait((handler, line), return_when=asyncio.FIRST_COMPLETED)
@@ -180,8 +186,11 @@ class BotCall:
             try:
                 await self._tidy(handler, line)
             finally:
-                self._on_end(self)
                 await self.peer.close()
+
+    def _done(self, _: asyncio.Task[None]) -> None:
+        self._handler.cancel()
+        self._on_end(self)
 
     async def _after(self, handler: asyncio.Future[None]) -> None:
         """The handler has ended by itself: so does the call."""

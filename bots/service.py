@@ -9,16 +9,20 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ringback.server import protocol
 
-from .call import BotCall, Handler
-from .client import Client
+from .admission import Admission, LoadMeter
+from .call import TIDY, BotCall, Handler
+from .client import Client, Lost
 from .media.mirror import Mirror
 from .media.parts import Certificate
 from .media.plane import PlaneFactory
 
 MAX_CALLS = 200
+SAMPLE = 1.0
+"""Seconds between two looks at the load."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +33,10 @@ async def busy(call: BotCall) -> None:
 
 
 class Service:
-    """Answers calls with `handle`, `max_calls` of them at once. `run` it until the session ends.
+    """Answers calls with `handle`, as many at once as `max_calls` and `max_load` allow.
 
-    `plane` makes what gets each call's packets: by default they go back to their sender.
+    `run` it until the session ends, or `drain` it. `plane` makes what gets each call's packets:
+    by default they go back to their sender. `meter` measures the load (1: as busy as can be).
     `on_event` gets what the exchange says that is no matter of one call: chat, people, orders.
     """
 
@@ -41,13 +46,19 @@ class Service:
         handle: Handler,
         *,
         max_calls: int = MAX_CALLS,
+        max_load: float | None = None,
+        meter: Callable[[], float] | None = None,
         plane: PlaneFactory = Mirror,
         on_event: Callable[[protocol.ServerMessage], None] | None = None,
     ) -> None:
         self.client = client
         self.calls: dict[str, BotCall] = {}
         self._handler = handle
-        self._max_calls = max_calls
+        self.admission = Admission(max_calls, max_load)
+        self._meter = meter or LoadMeter()
+        self._timer: asyncio.TimerHandle | None = None
+        self._told: protocol.Capacity | None = None
+        self._idle = asyncio.Event()
         self._plane = plane
         self._on_event = on_event
         self._certificate = Certificate.generateCertificate()
@@ -70,14 +81,40 @@ class Service:
 
         Raises what ended the session (`ProtocolError` when its token is refused).
         """
+        self._look()
         try:
             async for event in self.client:
                 self._hear(event)
         finally:
             await self.close()
 
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, and wait until those there are have ended by themselves; after so
+        many seconds they are hung up."""
+        self.admission.draining = True
+        self._tell_capacity()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._until_idle()
+        left = list(self.calls.values())
+        if left:
+            logger.warning("Hanging up %d calls that did not end in %g s.", len(left), seconds)
+        for call in left:
+            call.hang_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIDY):
+                await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        while self.calls:
+            self._idle.clear()
+            await self._idle.wait()
+
     async def close(self) -> None:
         """Free every call. The exchange notices on its own that we are gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         tasks = [call.task for call in self.calls.values()]
         for task in tasks:
             task.cancel()
@@ -86,6 +123,23 @@ class Service:
 
     def _forget(self, call: BotCall) -> None:
         self.calls.pop(call.id, None)
+        if not self.calls:
+            self._idle.set()
+
+    def _look(self) -> None:
+        """Measure the load, now and again after a while."""
+        self._timer = asyncio.get_running_loop().call_later(SAMPLE, self._look)
+        self.admission.measure(self._meter())
+        self._tell_capacity()
+
+    def _tell_capacity(self, anew: bool = False) -> None:
+        capacity = protocol.Capacity(
+            max_calls=self.admission.max_calls, accepting=self.admission.accepting
+        )
+        if capacity != self._told or anew:
+            self._told = capacity
+            with suppress(Lost):
+                self.client.tell(capacity)
 
     def _hear(self, event: protocol.ServerMessage) -> None:
         match event:
@@ -106,6 +160,7 @@ class Service:
                 for known in self.calls.values():
                     known.tell_state()
             case protocol.Welcome(calls=live):
+                self._tell_capacity(anew=True)
                 self._keep(live)
             case protocol.Resync(room=None) if self.client.welcome is not None:
                 # Ends may be among what was missed.
@@ -124,14 +179,14 @@ class Service:
     def _ring(self, ring: protocol.Ring) -> None:
         if ring.call in self.calls:
             return
-        if len(self.calls) >= 2 * self._max_calls:
+        if len(self.calls) >= 2 * self.admission.max_calls:
             logger.warning("Call %s is left ringing: there are too many to be declined.", ring.call)
             return
-        full = len(self.calls) >= self._max_calls
+        takes = self.admission.takes(len(self.calls))
         self.calls[ring.call] = BotCall(
             self.client,
             ring,
-            busy if full else self._handler,
+            self._handler if takes else busy,
             ice_servers=self.ice_servers,
             certificate=self.certificate,
             plane=self._plane,

@@ -6,14 +6,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from ringback.bots import echo
 from ringback.bots.call import Handler
 from ringback.bots.client import Client
-from ringback.bots.service import MAX_CALLS, Service
+from ringback.bots.service import Service
 from ringback.server import protocol as p
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
@@ -119,12 +119,12 @@ async def start(
             *,
             name: str = echo.NAME,
             about: str = echo.ABOUT,
-            max_calls: int = MAX_CALLS,
+            **options: Any,
         ) -> Line:
             server = await serve(limits=GENEROUS)
             token = mint_bot_token(server.app[SECRET], name, 600)
             client = Client(server.ws + "/ws", token=token, about=about)
-            bot = Service(await stack.enter_async_context(client), handle, max_calls=max_calls)
+            bot = Service(await stack.enter_async_context(client), handle, **options)
             running = asyncio.create_task(bot.run())
 
             async def stop() -> None:

@@ -8,10 +8,13 @@ import logging
 import pytest
 
 from ringback.bots import call as module
+from ringback.bots import service
 from ringback.bots.call import BotCall
 from ringback.bots.media.plane import Plane
 from ringback.server import protocol as p
+from ringback.server.keys import EXCHANGE
 from tests.callers import PATIENCE, TONE, mirror_of, needs_address
+from tests.clients import eventually
 from tests.lines import Line, Start, line, start
 
 __all__ = ["line", "start"]
@@ -237,3 +240,89 @@ async def test_what_is_no_matter_of_a_call_goes_to_the_bot(line: Line) -> None:
         while not seen or not isinstance(seen[-1], p.ChatMessage):
             seen.append(await heard.get())
     assert [type(event) for event in seen] == [p.Presence, p.ChatMessage]
+
+
+# --- how many calls -------------------------------------------------------------------------
+
+
+async def capacity(line: Line, **fields: int | bool) -> None:
+    """Wait until the exchange knows that the bot takes so many calls."""
+
+    def known() -> bool:
+        sessions = line.server.app[EXCHANGE]._registrar._sessions.values()
+        said = [s.stored for s in sessions if s.stored.bot and s.line is not None]
+        return bool(said) and all(
+            getattr(one, name) == value for one in said for name, value in fields.items()
+        )
+
+    await eventually(known)
+
+
+async def test_the_exchange_is_told_how_many_calls_are_taken(start: Start) -> None:
+    line = await start(max_calls=7)
+    await capacity(line, max_calls=7, accepting=True)
+    # A new session has to be told anew.
+    old = line.bot.client.welcome
+    line.bot.client._memory.forget()
+    assert line.bot.client._ws is not None
+    await line.bot.client._ws.close()
+    await eventually(lambda: line.bot.client.welcome is not old)
+    await capacity(line, max_calls=7)
+
+
+async def test_load_makes_it_busy_and_rest_makes_it_answer(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SAMPLE", 0.01)
+    load = [0.2]
+    line = await start(max_load=0.8, meter=lambda: load[0])
+    first, caller = await line.talking(video=None)
+    load[0] = 1.0
+    await capacity(line, accepting=False)
+    second = await line.phone("bob")
+    await second.dial(await line.caller(video=None).offer())
+    assert (await second.event(p.Ended)).reason is p.Reason.BUSY
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    load[0] = 0.1
+    await capacity(line, accepting=True)
+    await second.talk(line.caller(video=None))
+
+
+# --- draining -------------------------------------------------------------------------------
+
+
+async def test_draining_lets_calls_end_by_themselves(start: Start) -> None:
+    line = await start()
+    phone, caller = await line.talking(video=None)
+    draining = asyncio.create_task(line.bot.drain(PATIENCE))
+    await capacity(line, accepting=False)
+    other = await line.phone("bob")
+    await other.dial(await line.caller(video=None).offer())
+    assert (await other.event(p.Ended)).reason is p.Reason.BUSY
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert not draining.done()
+    await phone.hang_up()
+    async with asyncio.timeout(PATIENCE):
+        await draining
+    assert line.bot.calls == {}
+
+
+async def test_draining_hangs_up_what_does_not_end(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    tidied = asyncio.Event()
+
+    async def handle(call: BotCall) -> None:
+        await call.answer()
+        try:
+            await call.over()
+        finally:
+            tidied.set()
+
+    line = await start(handle)
+    phone, _ = await line.talking(video=None)
+    await line.bot.drain(0.05)
+    assert (await phone.event(p.Ended)).reason is p.Reason.HANGUP
+    assert tidied.is_set()
+    assert line.bot.calls == {}
+    assert "Hanging up 1 calls" in caplog.text
