@@ -38,7 +38,7 @@ RETRY = 5.0
 
 class CallKeeper:
     """Calls over an engine. `told` is awaited with the folded name of everybody whose being
-    in a call may have changed."""
+    in a call may have changed, what is in `on_end` with every call that has ended."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class CallKeeper:
         self._clock = clock
         self.timings = timings
         self._told = told
+        self.on_end: list[Callable[[calls.Call], Awaitable[None]]] = []
         self._timers: dict[str, Timer] = {}
 
     def now(self) -> int:
@@ -75,6 +76,7 @@ class CallKeeper:
         after = calls.step(call, what, Who.EXCHANGE, self.now(), self.timings)
         await self.create(after)
         await self.push(after.caller.session, _ended(after, Who.CALLER, winner))
+        await self._tell_over(after)
 
     async def find(self, session: Session, call: str) -> tuple[calls.Call, Who]:
         """A live call and which side of it a session is.
@@ -180,6 +182,7 @@ class CallKeeper:
             description=call.offer,
             bot=call.caller.bot,
             waiting=call.waiting,
+            recording=call.recording,
         )
         await self.push(session, ring)
         for candidate in call.candidates:
@@ -211,6 +214,11 @@ class CallKeeper:
         if not after.live:
             await self._tell_end(after, actor, winner)
             await self._tell_status(after)
+            await self._tell_over(after)
+
+    async def _tell_over(self, call: calls.Call) -> None:
+        for told in self.on_end:
+            await told(call)
 
     async def _tell_end(self, call: calls.Call, actor: str, winner: str | None) -> None:
         await self.push(call.caller.session, _ended(call, Who.CALLER, winner))

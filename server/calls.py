@@ -19,7 +19,16 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringback.server.protocol import Candidate, Description, ErrorCode, Media, Part, Reason, Record
+from ringback.server.protocol import (
+    Candidate,
+    Description,
+    ErrorCode,
+    Media,
+    Part,
+    Reason,
+    Record,
+    RecordingOrder,
+)
 
 
 class State(StrEnum):
@@ -150,7 +159,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """A call, at one version. `deadline`: when the clock acts, in ms since 1970.
 
     A bot's call rings at one of its sessions, `at` (empty: none is here yet); `passed` are
-    those that had it before.
+    those that had it before. With `recording` it goes to the recorder, as a `leg` of another
+    call or by itself.
     """
 
     id: str
@@ -173,6 +183,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     part: Part | None = None
     at: str = ""
     passed: tuple[str, ...] = ()
+    recording: RecordingOrder | None = None
+    leg: bool = False
 
     @property
     def live(self) -> bool:
@@ -273,6 +285,16 @@ class Instance(Struct, frozen=True):
 
 UNSAID = 200
 """The calls that an instance takes at once which has not said how many."""
+
+
+def recorded_at(leg: Call, live: Iterable[Call]) -> str:
+    """The session at which another live leg of the same recording is; empty if there is none."""
+    for other in live:
+        if other.id == leg.id or other.recording is None or leg.recording is None:
+            continue
+        if other.recording.id == leg.recording.id:
+            return other.callee.session or other.at
+    return ""
 
 
 def least_loaded(

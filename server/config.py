@@ -35,6 +35,21 @@ class ConfigError(ValueError):
         self.problem = problem
 
 
+class RecordingLimits(Struct, frozen=True):
+    """What recordings may take. Megabytes are 10^6 bytes."""
+
+    minutes: float = 120.0
+    """The longest one."""
+    megabytes: float = 2_000.0
+    """The largest one, all its files together."""
+    free_megabytes: float = 1_000.0
+    """What is left free on the disk: below it no recording begins and running ones end."""
+    each: int = 100
+    """How many one person may keep."""
+    days: float = 90.0
+    """How long they are kept; 0 for ever."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """How one Ringback runs. Raises `ConfigError` when a value cannot be."""
 
@@ -62,6 +77,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """How long clients are told to wait before they come back, when the server stops."""
     limits: Limits = Limits()
     """What one client may ask of the server."""
+    recordings: RecordingLimits = RecordingLimits()
+    """What recordings may take."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers named to browsers and bots."""
     origins: tuple[str, ...] = ()
@@ -75,6 +92,7 @@ class Config(Struct, frozen=True, kw_only=True):
             _check_time(name, getattr(self, name), above=True)
         _check_time("drain", self.drain, above=False)
         _check_limits(self.limits)
+        _check_recordings(self.recordings)
         if not self.limits.on and not self.loopback:
             raise ConfigError(
                 "limits", "can be off only when the host is this machine alone (127.0.0.1)."
@@ -134,6 +152,15 @@ def _check_limits(limits: Limits) -> None:
     for name in ("text", "sdp", "candidate"):
         if getattr(limits, name) > limits.message:
             raise ConfigError("limits", f"{name} is at most as large as message.")
+
+
+def _check_recordings(limits: RecordingLimits) -> None:
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        least = value >= 0 if name in ("days", "free_megabytes") else value > 0
+        if not (math.isfinite(value) and least and value <= 2**31):
+            word = "0 or more" if name in ("days", "free_megabytes") else "more than 0"
+            raise ConfigError("recordings", f"{name} is {word} and at most {2**31}.")
 
 
 def _check_ice(server: IceServer) -> None:

@@ -18,6 +18,7 @@ from ringback.server.engine.base import Engine
 from ringback.server.instances import Instances
 from ringback.server.people import People
 from ringback.server.protocol import ErrorCode, ProtocolError
+from ringback.server.recordbook import RecordBook
 from ringback.server.registrar import Bearer, Registrar
 from ringback.server.rooms import RoomService
 from ringback.server.session import Line, Session
@@ -53,7 +54,10 @@ class Exchange:
         self.rooms = RoomService(engine, self.clock, config.limits)
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
         self._instances = Instances(engine, self._keeper)
-        self._calls = Switchboard(engine, self.clock, self._keeper, self._instances, config.limits)
+        self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings.each)
+        self._calls = Switchboard(
+            engine, self.clock, self._keeper, self._instances, self.recordbook, config.limits
+        )
         self._registrar = Registrar(
             engine,
             self.clock,
@@ -69,6 +73,7 @@ class Exchange:
     async def open(self) -> None:
         """Take up what was live before: sessions wait for their clients, calls keep time."""
         await self._keeper.open()
+        await self.recordbook.open()
         await self._registrar.open()
 
     async def close(self) -> None:
@@ -88,9 +93,11 @@ class Exchange:
         """The rooms on the home page, fullest first."""
         return await self.rooms.listed()
 
-    async def hello(self, line: Line, message: p.Hello, guest: str | None) -> Session:
+    async def hello(
+        self, line: Line, message: p.Hello, guest: str | None, *, plain: bool = False
+    ) -> Session:
         """See `Registrar.hello`."""
-        return await self._registrar.hello(line, message, guest)
+        return await self._registrar.hello(line, message, guest, plain=plain)
 
     async def detach(self, session: Session, line: Line) -> None:
         """See `Registrar.detach`."""
@@ -140,6 +147,12 @@ class Exchange:
                 await self.people.settings(session, message)
             case p.Capacity():
                 await self._instances.say(session, message)
+            case p.ControlRecording():
+                await self.recordbook.control(session, message)
+            case p.GiveConsent():
+                await self.recordbook.consent(session, message)
+            case p.TellRecording():
+                await self.recordbook.tell(session, message)
             case _:
                 await self._do_call(session, message)
         return False

@@ -33,12 +33,16 @@ class Instances:
 
     async def choose(self, call: calls.Call) -> str | None:
         """The session of a bot that is to get a call; empty: none is connected, None: all
-        are full. To be asked under the lock on the bot's name."""
+        are full. One recording has all its legs at one. To be asked under the lock on the
+        bot's name."""
         here = [s for s in await self._engine.sessions(call.callee.key) if s.expires is None]
         if not here:
             return ""
-        instances = [Instance(s.id, s.max_calls, s.accepting) for s in here]
         live = await self._engine.live_calls(call.callee.key)
+        beside = calls.recorded_at(call, live)
+        if beside in {stored.id for stored in here}:
+            return None if beside in call.passed else beside
+        instances = [Instance(s.id, s.max_calls, s.accepting) for s in here]
         return calls.least_loaded(instances, live, call.passed)
 
     async def ring(self, call: calls.Call) -> None:

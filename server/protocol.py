@@ -58,6 +58,11 @@ class ErrorCode(StrEnum):
     BAD_DESCRIPTION = "bad_description"
     BAD_CANDIDATE = "bad_candidate"
     TOO_MANY_CANDIDATES = "too_many_candidates"
+    CANNOT_RECORD = "cannot_record"
+    BEING_RECORDED = "being_recorded"
+    NO_SUCH_RECORDING = "no_such_recording"
+    NO_CONSENT = "no_consent"
+    OLD_TEXT = "old_text"
     NOT_STORED = "not_stored"
     INTERNAL = "internal"
 
@@ -91,6 +96,11 @@ ERRORS: dict[ErrorCode, str] = {
     ErrorCode.BAD_DESCRIPTION: "The session description cannot be used.",
     ErrorCode.BAD_CANDIDATE: "The candidate cannot be used.",
     ErrorCode.TOO_MANY_CANDIDATES: "Too many candidates for one call.",
+    ErrorCode.CANNOT_RECORD: "This call cannot be recorded.",
+    ErrorCode.BEING_RECORDED: "This call is being recorded already, or somebody was asked.",
+    ErrorCode.NO_SUCH_RECORDING: "There is no such recording, or it has ended.",
+    ErrorCode.NO_CONSENT: "Nobody is recorded who did not agree to it.",
+    ErrorCode.OLD_TEXT: "What one agrees to reads otherwise now. Load the page again.",
     ErrorCode.NOT_STORED: "The message could not be stored. Try again.",
     ErrorCode.INTERNAL: "Something went wrong on our side. It has been logged.",
 }
@@ -124,6 +134,48 @@ REASONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.LOST: ("The connection to {peer} was lost.", "Your connection was lost."),
     Reason.FAILED: ("The call to {peer} could not be connected.",) * 2,
+}
+
+
+class RecordingEnd(StrEnum):
+    """Why a recording ended, or did not begin (closed list)."""
+
+    STOPPED = "stopped"
+    WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
+    NO_ANSWER = "no_answer"
+    CANCELLED = "cancelled"
+    CALL_ENDED = "call_ended"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    DISK_FULL = "disk_full"
+    FAILED = "failed"
+
+
+RECORDING_ENDS: dict[RecordingEnd, tuple[str, str]] = {
+    # As in REASONS: (when the other side or the exchange did it, when they did it).
+    RecordingEnd.STOPPED: ("{peer} stopped the recording.", "You stopped the recording."),
+    RecordingEnd.WITHDRAWN: (
+        "{peer} no longer agrees to being recorded. The recording has stopped.",
+        "You no longer agree to being recorded. The recording has stopped.",
+    ),
+    RecordingEnd.DECLINED: (
+        "{peer} does not want to be recorded. Nothing is recorded.",
+        "You declined. Nothing is recorded.",
+    ),
+    RecordingEnd.NO_ANSWER: (
+        "{peer} did not say whether they want to be recorded. Nothing is recorded.",
+        "You did not answer in time. Nothing is recorded.",
+    ),
+    RecordingEnd.CANCELLED: (
+        "{peer} no longer asks to record this call.",
+        "You no longer ask to record this call.",
+    ),
+    RecordingEnd.CALL_ENDED: ("The call ended, and with it the recording.",) * 2,
+    RecordingEnd.TOO_LONG: ("The recording reached its longest duration and has ended.",) * 2,
+    RecordingEnd.TOO_LARGE: ("The recording reached its largest size and has ended.",) * 2,
+    RecordingEnd.DISK_FULL: ("The server has no room left, so the recording has ended.",) * 2,
+    RecordingEnd.FAILED: ("The recorder failed, so the recording has ended.",) * 2,
 }
 
 
@@ -188,6 +240,25 @@ class Media(Struct, frozen=True, forbid_unknown_fields=True):
 
     audio: bool = True
     video: bool = True
+
+
+class Consent(Struct, frozen=True):
+    """Who agreed to be recorded, when (ms since 1970) and to which version of the text."""
+
+    name: str
+    time: int
+    version: str
+
+
+class RecordingOrder(Struct, frozen=True, omit_defaults=True):
+    """What the recorder is to record: this call is the leg of `name`, one of the participants,
+    who all agreed. `call`: the recorded call. `paused`: keep nothing until told to go on."""
+
+    id: str
+    call: str
+    name: str
+    participants: list[Consent]
+    paused: bool = False
 
 
 class RoomMark(Struct, frozen=True, forbid_unknown_fields=True):
@@ -288,12 +359,18 @@ class Records(Request, frozen=True, kw_only=True):
 
 
 class Call(Request, frozen=True, kw_only=True):
-    """Call somebody by name. The caller chooses the id (random, never used before)."""
+    """Call somebody by name. The caller chooses the id (random, never used before).
+
+    To the recorder: `recording` names the recording this is one's own leg of, `consent` the
+    version of the text agreed to by calling it.
+    """
 
     call: Id
     to: Word
     media: Media
     description: Description
+    recording: Id | None = None
+    consent: Id | None = None
 
 
 class Answer(Request, frozen=True, kw_only=True):
@@ -359,8 +436,35 @@ class Report(Request, frozen=True, kw_only=True):
     round_trip_ms: Count | None = None
 
 
-Part = Literal["signalling", "ice", "dtls", "media"]
+class ControlRecording(Request, frozen=True, kw_only=True, tag="record"):
+    """Ask to record an answered call, or pause, resume or stop its recording. `version`: of
+    the text one agrees to oneself by asking."""
 
+    call: Id
+    do: Literal["start", "pause", "resume", "stop"]
+    version: Id | None = None
+
+
+class GiveConsent(Request, frozen=True, kw_only=True, tag="consent"):
+    """Agree to be recorded or not, when asked; not, later on, withdraws it."""
+
+    call: Id
+    yes: bool
+    version: Id
+
+
+class TellRecording(Request, frozen=True, kw_only=True, tag="recording"):
+    """The recorder says that media arrives (`on`), or that it ended a recording and why."""
+
+    recording: Id
+    state: Literal["on", "off"]
+    reason: Literal["stopped", "too_long", "too_large", "disk_full", "failed"] = "stopped"
+
+
+Part = Literal["signalling", "ice", "dtls", "media"]
+RecordingState = Literal["asked", "starting", "on", "paused", "off"]
+
+RecordingMessage = ControlRecording | GiveConsent | TellRecording
 CallMessage = (
     Call
     | Answer
@@ -374,7 +478,7 @@ CallMessage = (
 )
 ClientMessage = (
     Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity | Records
-    | CallMessage
+    | CallMessage | RecordingMessage
 )  # fmt: skip
 
 
@@ -414,13 +518,28 @@ class RoomInfo(Struct, frozen=True):
     people: int
 
 
-class CallInfo(Struct, frozen=True):
-    """A live call of this session, as the server knows it."""
+class RecordingInfo(Struct, frozen=True, omit_defaults=True):
+    """The recording of a call as it is now. `from`: who asked for it; `version` and `text`:
+    what they agree to."""
+
+    state: RecordingState
+    message: str
+    from_: str = field(name="from")
+    version: str
+    text: str
+    recording: str | None = None
+
+
+class CallInfo(Struct, frozen=True, omit_defaults=True):
+    """A live call of this session, as the server knows it. `leg`: it carries this side of
+    another call to the recorder."""
 
     call: str
     peer: str
     state: str
     outgoing: bool
+    leg: bool = False
+    recording: RecordingInfo | None = None
 
 
 class Record(Struct, frozen=True, omit_defaults=True):
@@ -571,6 +690,7 @@ class Ring(Directed, frozen=True, kw_only=True):
     description: Description
     bot: bool = False
     waiting: bool = False
+    recording: RecordingOrder | None = None
 
 
 class Ringing(Directed, frozen=True, kw_only=True):
@@ -626,9 +746,29 @@ class RelayedMedia(Directed, frozen=True, kw_only=True, tag="media"):
     media: Media
 
 
+class RecordAsked(Directed, frozen=True, kw_only=True, tag="record_asked"):
+    """The other side asks to record the call; `text` is what one would agree to."""
+
+    call: str
+    from_: str = field(name="from")
+    version: str
+    text: str
+
+
+class RecordingChange(Directed, frozen=True, kw_only=True, tag="recording"):
+    """How the recording of a call is now, in words too. `call` is the recorded call; to the
+    recorder it is each of its legs, and it hears of `paused`, `on` after it, and `off`."""
+
+    call: str
+    state: RecordingState
+    message: str
+    recording: str | None = None
+    reason: RecordingEnd | None = None
+
+
 DirectedMessage = (
     Ring | Ringing | Answered | Elsewhere | Ended | RelayedDescription | RelayedCandidate
-    | RelayedMedia
+    | RelayedMedia | RecordAsked | RecordingChange
 )  # fmt: skip
 ServerMessage = (
     Welcome | Drain | Resync | Ok | Error | ChatMessage | Joined | Presence | TypingNow | RoomList
@@ -721,3 +861,8 @@ def sentence(reason: Reason, peer: str, own: bool) -> str:
     `own` is true for the side that brought the end about.
     """
     return REASONS[reason][own].format(peer=peer)
+
+
+def recording_sentence(reason: RecordingEnd, peer: str, own: bool) -> str:
+    """Why a recording ended, in words, as `sentence` does for a call."""
+    return RECORDING_ENDS[reason][own].format(peer=peer)

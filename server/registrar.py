@@ -87,10 +87,13 @@ class Registrar:
             self._expire_later(session)
         await self._calls.orphaned(self._sessions)
 
-    async def hello(self, line: Line, message: p.Hello, guest: str | None) -> Session:
+    async def hello(
+        self, line: Line, message: p.Hello, guest: str | None, *, plain: bool = False
+    ) -> Session:
         """Open or resume a session for the client at the end of `line`.
 
-        `guest` is the user id its cookie holds, if any. Raises `ProtocolError`, after which
+        `guest` is the user id its cookie holds, if any; a `plain` client knows little of what
+        it is told. Raises `ProtocolError`, after which
         the client may try again.
         """
         if message.v != p.VERSION:
@@ -108,10 +111,15 @@ class Registrar:
                         await self._take_up(session, line, message, message.resume)
                         return session
                 session = self._resumable(message, user)
-        return await self._open(line, message, bearer, guest)
+        return await self._open(line, message, bearer, guest, plain)
 
     async def _open(
-        self, line: Line, message: p.Hello, bearer: Bearer | None, guest: str | None
+        self,
+        line: Line,
+        message: p.Hello,
+        bearer: Bearer | None,
+        guest: str | None,
+        plain: bool,
     ) -> Session:
         user = bearer.user if bearer else guest or f"anonymous-{secrets.token_hex(12)}"
         bot = bearer.bot if bearer else False
@@ -125,6 +133,7 @@ class Registrar:
             name_key=names.fold(name) if name else None,
             bot=bot,
             about=message.about or "",
+            plain=plain,
         )
         session = Session(stored, self._config.limits, self._clock.now())
         session.line = line

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .config import LOG_LEVELS, Config, ConfigError, Tls
+from .config import LOG_LEVELS, Config, ConfigError, RecordingLimits, Tls
 from .protocol import IceServer, Limits
 
 PREFIX = "RINGBACK_"
@@ -91,21 +91,31 @@ def _path(text: str) -> Path:
 
 
 def _limits(texts: Iterable[str]) -> Limits:
-    types = get_type_hints(Limits)
-    changes: dict[str, object] = {}
-    for entry in _entries(texts, ","):
+    entries = _entries(texts, ",")
+    changes = _numbers(Limits, [entry for entry in entries if entry not in ("on", "off")])
+    switches = [entry == "on" for entry in entries if entry in ("on", "off")]
+    return replace(Limits(), **changes, **({"on": switches[-1]} if switches else {}))
+
+
+def _recordings(texts: Iterable[str]) -> RecordingLimits:
+    return replace(RecordingLimits(), **_numbers(RecordingLimits, _entries(texts, ",")))
+
+
+def _numbers(kind: type[Struct], entries: Iterable[str]) -> dict[str, float]:
+    """Entries of the form NAME=N as values for a struct of numbers."""
+    types = get_type_hints(kind)
+    names = sorted(name for name in types if types[name] is not bool)
+    values: dict[str, float] = {}
+    for entry in entries:
         name, equals, value = entry.partition("=")
-        if entry in ("on", "off"):
-            changes["on"] = entry == "on"
-        elif not equals or name not in types or name == "on":
-            raise ValueError(f"{entry!r} is none of {', '.join(sorted(set(types) - {'on'}))}=N.")
-        else:
-            read = _whole if types[name] is int else _number
-            try:
-                changes[name] = read(value)
-            except ValueError as error:
-                raise ValueError(f"{name} {error}") from None
-    return replace(Limits(), **changes)
+        if not equals or name not in names:
+            raise ValueError(f"{entry!r} is none of {', '.join(names)}=N.")
+        read = _whole if types[name] is int else _number
+        try:
+            values[name] = read(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    return values
 
 
 def _ice_servers(texts: Iterable[str]) -> tuple[IceServer, ...]:
@@ -143,6 +153,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "limits", "--limit", "NAME=N|off", "What one client may ask; several are allowed.",
         _limits, True, "--limits",
+    ),
+    Setting(
+        "recordings", "--record-limit", "NAME=N", "What recordings may take; several are allowed.",
+        _recordings, True, "--record-limits",
     ),
     Setting(
         "ice_servers", "--ice-server", "URL[,USER,CREDENTIAL]",

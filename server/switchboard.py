@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 
 from msgspec.structs import replace
 
@@ -28,6 +28,7 @@ from ringback.server.protocol import (
     RelayedMedia,
     Report,
 )
+from ringback.server.recordbook import RecordBook
 from ringback.server.session import Session
 
 
@@ -40,12 +41,14 @@ class Switchboard:
         clock: Clock,
         keeper: CallKeeper,
         instances: Instances,
+        recordbook: RecordBook,
         limits: Limits,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._keeper = keeper
         self._instances = instances
+        self._recordbook = recordbook
         self._limits = limits
 
     # --- placing
@@ -58,7 +61,8 @@ class Switchboard:
             return
         if self._limits.on and not session.calls.take(self._clock.now()):
             raise ProtocolError(ErrorCode.TOO_FAST)
-        await self._refuse_if_in_another_call(session, message.call)
+        if message.recording is None:
+            await self._refuse_if_in_another_call(session, message.call)
         target = clean_name(message.to)
         key = names.fold(target)
         if key == session.key:
@@ -83,6 +87,7 @@ class Switchboard:
             self._keeper.now(),
             self._keeper.timings,
         )
+        call = await self._recordbook.admit(call, message)
         async with self._engine.hold(caller.key, callee.key):
             await self._put_through(call, claim)
 
@@ -271,14 +276,19 @@ class Switchboard:
 
     async def of_session(self, session: Session) -> list[CallInfo]:
         """The live calls a session takes part in or could answer."""
-        return list(_infos(await self._engine.live_calls(session.key), session))
-
-
-def _infos(live: Iterable[calls.Call], session: Session) -> Iterable[CallInfo]:
-    for call in live:
-        try:
-            who = calls.role(call, session.key, session.id)
-        except calls.Refused:
-            continue
-        outgoing = who is Who.CALLER
-        yield CallInfo(call.id, call.other(who).name, call.state.value, outgoing)
+        infos = []
+        for call in await self._engine.live_calls(session.key):
+            try:
+                who = calls.role(call, session.key, session.id)
+            except calls.Refused:
+                continue
+            info = CallInfo(
+                call=call.id,
+                peer=call.other(who).name,
+                state=call.state.value,
+                outgoing=who is Who.CALLER,
+                leg=call.leg,
+                recording=await self._recordbook.info(call, session.key),
+            )
+            infos.append(info)
+        return infos

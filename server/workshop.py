@@ -151,7 +151,7 @@ class _Shell:
         """Become somebody."""
         hello = p.Hello(v=p.VERSION, name=name)
         with _stored():
-            self.session = await self.exchange.hello(self, hello, self.guest)
+            self.session = await self.exchange.hello(self, hello, self.guest, plain=True)
 
     async def ask(self, message: p.ClientMessage) -> None:
         """Ask something of the exchange as this client."""

@@ -34,6 +34,7 @@ from ringback.server.protocol import (
     RoomInfo,
     decode_server,
 )
+from tests.engine_recordings import RecordingsContract
 
 NOW = 1_700_000_000.0
 WAIT = 5.0
@@ -405,6 +406,12 @@ class CallsContract:
         assert await engine.records("u-ann", "ann", 4, 10) == newest[2:]
         assert await engine.records("u-ann", "cat", None, 10) == []
 
+    async def test_legs_are_no_records(self, engine: Engine) -> None:
+        leg = ended(replace(call("leg", callee="recorder"), leg=True))
+        await engine.put_call(leg, None)
+        assert await engine.call("leg") == leg
+        assert await engine.records("u-ann", "ann", None, 10) == []
+
     async def test_two_windows_of_one_user_keep_records_apart(self, engine: Engine) -> None:
         one = call("c")
         one = replace(one, callee=replace(one.callee, user="u-ann"))
@@ -522,7 +529,9 @@ class TellingContract:
 SAYS = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 12))
 
 
-class EngineContract(RoomsContract, PeopleContract, CallsContract, TellingContract):
+class EngineContract(
+    RoomsContract, PeopleContract, CallsContract, RecordingsContract, TellingContract
+):
     """All of it. A subclass says how an engine is made."""
 
     async def make(self) -> Engine:

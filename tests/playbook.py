@@ -131,13 +131,15 @@ class Player:
         """Ask something of the exchange."""
         await self.board.exchange.handle(self.session, message)
 
-    async def refused(self, code: ErrorCode, message: p.ClientMessage) -> None:
-        """Ask something that must be refused with `code`, and changes nothing heard."""
+    async def refused(self, code: ErrorCode, message: p.ClientMessage) -> str:
+        """Ask something that must be refused with `code`, and changes nothing heard; returns
+        the words."""
         heard = len(self.wire.said)
         with pytest.raises(ProtocolError) as refused:
             await self.says(message)
         assert refused.value.code is code, refused.value
         assert len(self.wire.said) == heard
+        return str(refused.value)
 
     async def call(self, call: str, to: str, video: bool = True) -> None:
         """Call somebody."""
@@ -175,7 +177,10 @@ class Player:
 class Board:
     """An exchange with its clock and engine."""
 
-    def __init__(self, engine: Engine, clock: VirtualClock, config: Config) -> None:
+    def __init__(
+        self, engine: Engine, clock: VirtualClock, config: Config, path: Path | None
+    ) -> None:
+        self.path = path
         self.engine = engine
         self.clock = clock
         self.config = config
@@ -188,11 +193,11 @@ class Board:
         name = token.removeprefix("token of ")
         return Token(user=f"bot:{name}", name=name, bot=True)
 
-    async def come(self, name: str | None, guest: str | None = None) -> Player:
+    async def come(self, name: str | None, guest: str | None = None, plain: bool = False) -> Player:
         """Somebody opens a page; `guest` is the user id in the cookie (else one per name)."""
         guest = guest or f"guest of {name}"
         wire = Wire()
-        session = await self.exchange.hello(wire, p.Hello(v=1, name=name), guest)
+        session = await self.exchange.hello(wire, p.Hello(v=1, name=name), guest, plain=plain)
         return Player(self, session, wire, guest)
 
     async def bot(self, name: str) -> Player:
@@ -211,6 +216,14 @@ class Board:
         """The states of all live calls."""
         return [call.state.value for call in await self.engine.live_calls()]
 
+    async def restarts(self) -> None:
+        """The server stops and starts again on the same file."""
+        await self.close()
+        self.engine = EmbeddedEngine(self.path, self.config.hold, self.clock.now)
+        await self.engine.open()
+        self.exchange = Exchange(self.engine, self.config, self._read_token, self.clock)
+        await self.exchange.open()
+
     async def close(self) -> None:
         """End everything."""
         await self.exchange.close()
@@ -223,9 +236,27 @@ async def make_board(path: Path | None = None, **changes: Any) -> Board:
     config = Config(data=Path("unused"), **changes)
     engine = EmbeddedEngine(path, config.hold, clock.now)
     await engine.open()
-    board = Board(engine, clock, config)
+    board = Board(engine, clock, config, path)
     await board.exchange.open()
     return board
+
+
+async def pair(board: Board, plain: bool = False) -> tuple[Player, Player]:
+    """Alice and Bob come; Bob's may be a `plain` client."""
+    return await board.come("alice"), await board.come("bob", plain=plain)
+
+
+async def talk(board: Board, call: str = "k", plain: bool = False) -> tuple[Player, Player]:
+    """Alice and Bob, connected."""
+    alice, bob = await pair(board, plain)
+    await alice.call(call, "bob")
+    bob.hears("ring")
+    alice.hears("ringing")
+    await bob.answer(call)
+    alice.hears("answered")
+    await alice.progress(call, "connected")
+    await bob.progress(call, "connected")
+    return alice, bob
 
 
 async def settle() -> None:

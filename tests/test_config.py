@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.server.config import LONGEST, Config, ConfigError, is_loopback, replace
+from ringback.server.config import (
+    LONGEST,
+    Config,
+    ConfigError,
+    RecordingLimits,
+    is_loopback,
+    replace,
+)
 from ringback.server.protocol import IceServer, Limits
 from ringback.server.settings import PREFIX, SETTINGS, SettingError, read, unknown
 
@@ -54,6 +61,11 @@ def test_frozen() -> None:
         ("limits", Limits(message=1_000)),
         ("limits", Limits(outbox_age=math.nan)),
         ("limits", Limits(hello=-1.0)),
+        ("recordings", RecordingLimits(minutes=0.0)),
+        ("recordings", RecordingLimits(each=0)),
+        ("recordings", RecordingLimits(days=-1.0)),
+        ("recordings", RecordingLimits(megabytes=math.inf)),
+        ("recordings", RecordingLimits(free_megabytes=math.nan)),
         ("ice_servers", (IceServer(["http://example.org"]),)),
         ("ice_servers", (IceServer(["stun:"]),)),
         ("ice_servers", (IceServer(["turn:example.org"]),)),
@@ -152,6 +164,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "ping": ("7", 7.0),
     "drain": ("0", 0.0),
     "limits": ("text=100,outbox_age=2.5", Limits(text=100, outbox_age=2.5)),
+    "recordings": ("minutes=2.5,each=3,days=0", RecordingLimits(minutes=2.5, each=3, days=0.0)),
     "ice_servers": (
         "turn:t.example.org,me,secret",
         (IceServer(["turn:t.example.org"], "me", "secret"),),
@@ -222,6 +235,9 @@ def test_several_of_a_kind() -> None:
         ({"limits": ("on=off",)}, {}, "--limit 'on=off' is none of"),
         ({"limits": ("text=1.5",)}, {}, "--limit text is a whole number"),
         ({"limits": ("text=-1",)}, {}, "--limit text is more than 0"),
+        ({"recordings": ("hours=2",)}, {}, "--record-limit 'hours=2' is none of days, each, "),
+        ({"recordings": ("each=some",)}, {}, "--record-limit each is a whole number"),
+        ({"recordings": ("minutes=0",)}, {}, "--record-limit minutes is more than 0"),
         ({"limits": ("off",), "host": "0.0.0.0"}, {}, "--limit can be off only"),
         ({"tls": "self-signed"}, {"RINGBACK_LIMITS": "off"}, "RINGBACK_LIMITS can be off only"),
         ({"ice_servers": ("stun:a,b",)}, {}, "--ice-server stun:a is written with both"),

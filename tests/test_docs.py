@@ -16,7 +16,7 @@ from msgspec import inspect
 
 from docs import draw
 from ringback.server import protocol as p
-from ringback.server import workshop
+from ringback.server import recording, workshop
 from ringback.server.config import Config
 from ringback.server.connection import MALFORMED
 
@@ -77,7 +77,11 @@ def common(struct: Struct) -> set[str]:
     return {"n"} if issubclass(struct, p.Directed) else set()
 
 
-NAMED = {p.Reason: "[reason](#end-reasons)", p.ErrorCode: "[code](#error-codes)"}
+NAMED = {
+    p.Reason: "[reason](#end-reasons)",
+    p.RecordingEnd: "[reason](#recording-ends)",
+    p.ErrorCode: "[code](#error-codes)",
+}
 
 
 def words(kind: inspect.Type) -> str:
@@ -188,6 +192,23 @@ def end_reasons(text: str) -> Iterator[str]:
     yield from differences("reason", said, meant)
 
 
+def recording_ends(text: str) -> Iterator[str]:
+    said = {reason: " / ".join(row) for reason, row in rows_of(text, "Recording ends").items()}
+    meant = {str(reason): " / ".join(p.RECORDING_ENDS[reason]) for reason in p.RecordingEnd}
+    yield from differences("reason", said, meant)
+
+
+def consent_texts(text: str) -> Iterator[str]:
+    """What people agree to is shown word for word, with its version."""
+    quoted = re.findall(r"(?:^> .+\n)+", text, flags=re.MULTILINE)
+    said = {" ".join(quote.replace("> ", "").split()) for quote in quoted}
+    for words in (recording.TEXT, recording.SOLO_TEXT):
+        if words not in said:
+            yield f"not shown: {words}"
+    if f"The text of now has version `{recording.VERSION}`" not in text:
+        yield "another version of the text"
+
+
 def close_codes(text: str) -> Iterator[str]:
     said = {code: row[0] for code, row in rows_of(text, "Close codes").items()}
     meant = {str(v): k for k, v in vars(p.CloseCode).items() if isinstance(v, int)}
@@ -255,6 +276,9 @@ COMPARISONS: list[tuple[Compare, str, str]] = [
     (error_codes, r"a binary frame \*", "a binary frame"),
     (error_codes, "Errors: `bad_room`, `too_many_rooms`", "Errors: `bad_room`, `many_rooms`"),
     (end_reasons, "{peer} gave up calling.", "{peer} gave up."),
+    (recording_ends, "You no longer ask to record", "You asked no longer to record"),
+    (consent_texts, "Only you can play", "You can play"),
+    (consent_texts, "now has version `1`", "now has version `2`"),
     (close_codes, "| 4413 | SLOW_READER |", "| 4412 | SLOW_READER |"),
     (limits, "| `sdp` | 49,152 |", "| `sdp` | 65,536 |"),
     (limits, "| `outbox_age` | 15 |", "| `outbox_age` | 20 |"),

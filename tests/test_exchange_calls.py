@@ -10,7 +10,7 @@ import pytest
 
 from ringback.server import protocol as p
 from ringback.server.protocol import ErrorCode, ProtocolError
-from tests.playbook import ANSWER, OFFER, Board, Player, make_board
+from tests.playbook import ANSWER, OFFER, Board, make_board, pair, talk
 
 
 @pytest.fixture
@@ -18,23 +18,6 @@ async def board() -> AsyncIterator[Board]:
     made = await make_board()
     yield made
     await made.close()
-
-
-async def pair(board: Board) -> tuple[Player, Player]:
-    return await board.come("alice"), await board.come("bob")
-
-
-async def talk(board: Board, call: str = "k") -> tuple[Player, Player]:
-    """Alice and Bob, connected."""
-    alice, bob = await pair(board)
-    await alice.call(call, "bob")
-    bob.hears("ring")
-    alice.hears("ringing")
-    await bob.answer(call)
-    alice.hears("answered")
-    await alice.progress(call, "connected")
-    await bob.progress(call, "connected")
-    return alice, bob
 
 
 async def test_ring_answer_talk_hang_up(board: Board) -> None:

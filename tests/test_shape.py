@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVER = "ringback.server."
 
-PURE = {"protocol", "calls", "names"}
+PURE = {"protocol", "calls", "names", "recording"}
 # Shells: each speaks to the outside in its own way, and knows none of the others.
 SHELLS = {"sockets", "pages", "workshop", "api"}
 # What composes the parts; everything else is composed.
@@ -24,7 +24,7 @@ COMPOSERS = {"app", "serve", "__main__"}
 # The deciding half: nothing in it knows HTTP, sockets, or who asks.
 DECIDING = {
     "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "registrar", "clock",
-    "limiter", "instances",
+    "limiter", "instances", "recordbook",
 }  # fmt: skip
 # No I/O, no clock and no randomness: these come in as arguments.
 WORLD = {

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from ringback.server.calls import Call
 from ringback.server.protocol import ChatMessage, DirectedMessage, RoomInfo
+from ringback.server.recording import Recording
 
 Sink = Callable[[bytes], None]
 Unsubscribe = Callable[[], None]
@@ -76,7 +77,8 @@ class StoredSession(Struct, frozen=True, omit_defaults=True):
     `key_hash` is the SHA-256 of the resume key in hex, `name_key` the folded name;
     `rooms` maps a room to whether it was joined unlisted; `expires` (seconds since 1970) is
     None while a socket is attached. Of a bot's session `max_calls` are the calls it takes at
-    once (None: it did not say), `accepting` whether it takes new ones.
+    once (None: it did not say), `accepting` whether it takes new ones. `plain`: its client
+    cannot be asked anything.
     """
 
     id: str
@@ -90,6 +92,7 @@ class StoredSession(Struct, frozen=True, omit_defaults=True):
     expires: float | None = None
     max_calls: int | None = None
     accepting: bool = True
+    plain: bool = False
 
 
 class Engine(ABC):
@@ -205,11 +208,43 @@ class Engine(ABC):
     @abstractmethod
     async def records(self, user: str, key: str, before: int | None, limit: int) -> list[Call]:
         """Ended calls of a user under one folded name, newest first, placed before `before`
-        (ms since 1970)."""
+        (ms since 1970); legs are left out."""
 
     @abstractmethod
     def hold(self, *keys: str) -> AbstractAsyncContextManager[None]:
         """Exclusive use of `keys` among all nodes while the block runs."""
+
+    # --- recordings
+
+    @abstractmethod
+    async def recording(self, recording: str) -> Recording | None:
+        """A recording by id, live or ended."""
+
+    @abstractmethod
+    async def put_recording(self, recording: Recording, expect: int | None) -> bool:
+        """Replace version `expect` of a recording, or create it (`expect` None); False if the
+        stored version differs or, for a new one, the id is known."""
+
+    @abstractmethod
+    async def drop_recording(self, recording: str, version: int) -> bool:
+        """Forget a recording if it is at this version."""
+
+    @abstractmethod
+    async def live_recordings(self, call: str | None = None) -> list[Recording]:
+        """Recordings that have not ended: all, or those of one call."""
+
+    @abstractmethod
+    async def recordings(self, user: str, before: int | None, limit: int) -> list[Recording]:
+        """Recordings in a user's list, newest first, asked for before `before` (ms since
+        1970). Those that have not begun are left out."""
+
+    @abstractmethod
+    async def count_recordings(self, user: str) -> int:
+        """How many recordings stand in a user's list, or are about to."""
+
+    @abstractmethod
+    async def old_recordings(self, before: int, limit: int) -> list[Recording]:
+        """Ended recordings, oldest first, asked for before `before` (ms since 1970)."""
 
     # --- telling
 

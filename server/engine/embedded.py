@@ -25,8 +25,9 @@ from ringback.server.protocol import (
     Limits,
     RoomInfo,
 )
+from ringback.server.recording import Recording
 
-from . import tables
+from . import recordings, tables
 from .base import (
     Claim,
     Draft,
@@ -41,6 +42,7 @@ from .base import (
 from .callbook import CallBook
 from .history import Histories
 from .local import Attendance, Locks, Topics
+from .recordings import LiveRecordings
 from .registry import Claims, Sessions
 from .storage import Storage
 from .writer import Writer, transaction
@@ -59,6 +61,7 @@ class _Parts(NamedTuple):
     claims: Claims
     sessions: Sessions
     calls: CallBook
+    recordings: LiveRecordings
 
 
 class _Restored(NamedTuple):
@@ -68,6 +71,7 @@ class _Restored(NamedTuple):
     mails: list[tables.Mail]
     claims: list[Claim]
     calls: list[Call]
+    recordings: list[Recording]
 
 
 class EmbeddedEngine(Engine):
@@ -160,6 +164,7 @@ class EmbeddedEngine(Engine):
                 lost_from=round(now * 1000),
             ),
             CallBook(writer, old.calls, self._records),
+            LiveRecordings(writer, old.recordings),
         )
 
     async def close(self) -> None:
@@ -285,6 +290,40 @@ class EmbeddedEngine(Engine):
         """See `Engine.hold`."""
         return self._locks.hold(*keys)
 
+    # --- recordings
+
+    async def recording(self, recording: str) -> Recording | None:
+        """See `Engine.recording`."""
+        parts = self._parts
+        live = parts.recordings.get(recording)
+        return live or await parts.storage.run(partial(recordings.get, recording=recording))
+
+    async def put_recording(self, recording: Recording, expect: int | None) -> bool:
+        """See `Engine.put_recording`."""
+        return await self._parts.recordings.put(recording, expect)
+
+    async def drop_recording(self, recording: str, version: int) -> bool:
+        """See `Engine.drop_recording`."""
+        return await self._parts.recordings.drop(recording, version)
+
+    async def live_recordings(self, call: str | None = None) -> list[Recording]:
+        """See `Engine.live_recordings`."""
+        return self._parts.recordings.all(call)
+
+    async def recordings(self, user: str, before: int | None, limit: int) -> list[Recording]:
+        """See `Engine.recordings`."""
+        work = partial(recordings.of_user, user=user, before=before, limit=limit)
+        return await self._parts.storage.run(work)
+
+    async def count_recordings(self, user: str) -> int:
+        """See `Engine.count_recordings`."""
+        return await self._parts.storage.run(partial(recordings.count, user=user))
+
+    async def old_recordings(self, before: int, limit: int) -> list[Recording]:
+        """See `Engine.old_recordings`."""
+        work = partial(recordings.old, before=before, limit=limit)
+        return await self._parts.storage.run(work)
+
     # --- telling
 
     def subscribe(self, topic: str, sink: Sink) -> Unsubscribe:
@@ -317,4 +356,5 @@ def _restore(connection: sqlite3.Connection, until: float) -> _Restored:
         tables.take_mail(connection),
         tables.claims(connection, until),
         tables.live_calls(connection),
+        recordings.live(connection),
     )

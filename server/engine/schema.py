@@ -40,6 +40,18 @@ MIGRATIONS: tuple[Step, ...] = (
         "CREATE INDEX calls_callee ON calls (callee, callee_key, placed) WHERE ended IS NOT NULL",
         "CREATE TABLE probe (id INTEGER PRIMARY KEY, at REAL NOT NULL, pad BLOB)",
     ),
+    (
+        "ALTER TABLE calls ADD COLUMN leg INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE recordings (id TEXT PRIMARY KEY, version INTEGER NOT NULL,"
+        " asked INTEGER NOT NULL, started INTEGER, ended INTEGER, data BLOB NOT NULL)"
+        " WITHOUT ROWID",
+        "CREATE INDEX recordings_live ON recordings (id) WHERE ended IS NULL",
+        "CREATE INDEX recordings_old ON recordings (asked) WHERE ended IS NOT NULL",
+        "CREATE TABLE recorded (user TEXT NOT NULL, asked INTEGER NOT NULL,"
+        " recording TEXT NOT NULL REFERENCES recordings ON DELETE CASCADE,"
+        " PRIMARY KEY (user, asked, recording)) WITHOUT ROWID",
+        "CREATE INDEX recorded_recording ON recorded (recording)",
+    ),
 )
 
 

@@ -214,12 +214,12 @@ def add_call(connection: sqlite3.Connection, call: Call, keep: int) -> bool:
     """Store a new call; False if its id is known. Of the ended calls about the newest `keep`
     stay, so that the book does not grow for ever."""
     query = (
-        "INSERT INTO calls (id, caller, caller_key, callee, callee_key, placed, ended, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+        "INSERT INTO calls (id, caller, caller_key, callee, callee_key, placed, ended, data, leg)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
     )
     caller, callee = call.caller, call.callee
     parties = (caller.user, caller.key, callee.user, callee.key)
-    row = (call.id, *parties, call.placed, _ended(call), _json.encode(call))
+    row = (call.id, *parties, call.placed, _ended(call), _json.encode(call), call.leg)
     added = connection.execute(query, row)
     if added.rowcount > 0 and added.lastrowid is not None and added.lastrowid > keep:
         old = "DELETE FROM calls WHERE rowid <= ? AND ended IS NOT NULL"
@@ -258,7 +258,7 @@ def records(
     """
     half = (
         "SELECT * FROM (SELECT id, placed FROM calls WHERE {0} = ?1 AND {0}_key = ?2"
-        " AND ended IS NOT NULL AND placed < ?3 ORDER BY placed DESC, id DESC LIMIT ?4)"
+        " AND ended IS NOT NULL AND NOT leg AND placed < ?3 ORDER BY placed DESC, id DESC LIMIT ?4)"
     )
     query = (
         f"SELECT data FROM ({half.format('caller')} UNION {half.format('callee')}) AS own"

@@ -13,6 +13,9 @@
  * @typedef {"hangup" | "cancelled" | "declined" | "no_answer" | "unavailable" | "busy" |
  *   "glare" | "lost" | "failed"} Reason
  * @typedef {"connecting" | "connected" | "reconnecting"} ProgressState
+ * @typedef {"asked" | "starting" | "on" | "paused" | "off"} RecordingState
+ * @typedef {"stopped" | "withdrawn" | "declined" | "no_answer" | "cancelled" | "call_ended" |
+ *   "too_long" | "too_large" | "disk_full" | "failed"} RecordingEnd
  */
 
 /**
@@ -31,7 +34,7 @@
  * @typedef {{type: "capacity", id?: string, max_calls: number, accepting?: boolean}} Capacity
  * @typedef {{type: "records", id?: string, before?: number, limit?: number}} Records
  * @typedef {{type: "call", id?: string, call: string, to: string, media: Media,
- *   description: Description}} PlaceCall
+ *   description: Description, recording?: string, consent?: string}} PlaceCall
  * @typedef {{type: "answer", id?: string, call: string, description: Description}} Answer
  * @typedef {{type: "decline", id?: string, call: string,
  *   reason?: "declined" | "busy"}} Decline
@@ -46,9 +49,15 @@
  *   part?: Part}} Progress
  * @typedef {{type: "report", id?: string, call: string, first_media_ms?: number,
  *   pair?: string, restarts?: number, loss?: number, round_trip_ms?: number}} Report
+ * @typedef {{type: "record", id?: string, call: string,
+ *   do: "start" | "pause" | "resume" | "stop", version?: string}} ControlRecording
+ * @typedef {{type: "consent", id?: string, call: string, yes: boolean,
+ *   version: string}} GiveConsent
+ * @typedef {{type: "recording", id?: string, recording: string, state: "on" | "off",
+ *   reason?: "stopped" | "too_long" | "too_large" | "disk_full" | "failed"}} TellRecording
  * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity |
  *   Records | PlaceCall | Answer | Decline | Hangup | SendDescription | SendCandidate | SendMedia |
- *   Progress | Report} ClientMessage
+ *   Progress | Report | ControlRecording | GiveConsent | TellRecording} ClientMessage
  */
 
 /**
@@ -58,7 +67,13 @@
  * @typedef {"available" | "in_call" | "away"} Status
  * @typedef {{name: string, bot: boolean, about: string, status: Status}} Contact
  * @typedef {{room: string, people: number}} RoomInfo
- * @typedef {{call: string, peer: string, state: string, outgoing: boolean}} CallInfo
+ * @typedef {{state: RecordingState, message: string, from: string, version: string,
+ *   text: string, recording?: string}} RecordingInfo
+ * @typedef {{call: string, peer: string, state: string, outgoing: boolean, leg?: boolean,
+ *   recording?: RecordingInfo}} CallInfo
+ * @typedef {{name: string, time: number, version: string}} Consent
+ * @typedef {{id: string, call: string, name: string, participants: Consent[],
+ *   paused?: boolean}} RecordingOrder
  * @typedef {{call: string, peer: string, outgoing: boolean, reason: Reason, placed: number,
  *   ended: number, answered?: number, connected?: number, video?: boolean,
  *   first_media_ms?: number, pair?: string, restarts?: number, loss?: number,
@@ -95,7 +110,8 @@
  * @typedef {{type: "contact", person: Contact, online: boolean}} ContactChange
  * @typedef {{type: "records", records: CallRecord[], re?: string}} RecordList
  * @typedef {{type: "ring", n?: number, call: string, from: string, media: Media,
- *   description: Description, bot?: boolean, waiting?: boolean}} Ring
+ *   description: Description, bot?: boolean, waiting?: boolean,
+ *   recording?: RecordingOrder}} Ring
  * @typedef {{type: "ringing", n?: number, call: string, waiting?: boolean}} Ringing
  * @typedef {{type: "answered", n?: number, call: string, description: Description}} Answered
  * @typedef {{type: "elsewhere", n?: number, call: string,
@@ -107,8 +123,12 @@
  * @typedef {{type: "candidate", n?: number, call: string,
  *   candidate: Candidate | null}} RelayedCandidate
  * @typedef {{type: "media", n?: number, call: string, media: Media}} RelayedMedia
+ * @typedef {{type: "record_asked", n?: number, call: string, from: string, version: string,
+ *   text: string}} RecordAsked
+ * @typedef {{type: "recording", n?: number, call: string, state: RecordingState,
+ *   message: string, recording?: string, reason?: RecordingEnd}} RecordingChange
  * @typedef {Ring | Ringing | Answered | Elsewhere | Ended | RelayedDescription |
- *   RelayedCandidate | RelayedMedia} DirectedMessage
+ *   RelayedCandidate | RelayedMedia | RecordAsked | RecordingChange} DirectedMessage
  * @typedef {Welcome | Drain | Resync | Ok | ErrorMessage | ChatMessage | Joined | Presence |
  *   TypingNow | RoomList | ContactList | ContactChange | RecordList |
  *   DirectedMessage} ServerMessage
@@ -125,14 +145,14 @@ export const VERSION = 1;
 export const CLIENT_TYPES = [
   "hello", "join", "leave", "chat", "typing", "rooms", "contacts", "settings", "capacity",
   "records", "call", "answer", "decline", "hangup", "description", "candidate", "media", "progress",
-  "report",
+  "report", "record", "consent", "recording",
 ];
 
 /** @type {readonly ServerMessage["type"][]} */
 export const SERVER_TYPES = [
   "welcome", "drain", "resync", "ok", "error", "chat", "joined", "presence", "typing", "rooms",
   "contacts", "contact", "records", "ring", "ringing", "answered", "elsewhere", "ended",
-  "description", "candidate", "media",
+  "description", "candidate", "media", "record_asked", "recording",
 ];
 
 /** Close codes after which the same hello would be refused again. */

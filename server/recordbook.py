@@ -1,0 +1,326 @@
+"""The recordbook: recordings of calls, from the question to the end.
+
+What may happen to a recording is decided in `recording`; this carries it out over an engine,
+minds its clock, and tells the people and the recorder.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from ringback.server import calls, names, recording
+from ringback.server.callkeeper import REARM, RETRY, TRIES, CallKeeper
+from ringback.server.calls import What, Who
+from ringback.server.clock import Clock, Timer
+from ringback.server.engine.base import Engine, EngineError
+from ringback.server.protocol import (
+    Call,
+    ControlRecording,
+    ErrorCode,
+    GiveConsent,
+    ProtocolError,
+    RecordAsked,
+    RecordingChange,
+    RecordingEnd,
+    RecordingInfo,
+    RecordingOrder,
+    RecordingState,
+    TellRecording,
+)
+from ringback.server.recording import RECORDER, Person, Recording
+from ringback.server.session import Session
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[Recording], Recording]
+
+
+class RecordBook:
+    """Recordings over an engine. At most `most` recordings stand in one user's list."""
+
+    def __init__(self, engine: Engine, clock: Clock, keeper: CallKeeper, most: int) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._keeper = keeper
+        self._most = most
+        self._timers: dict[str, Timer] = {}
+        keeper.on_end.append(self.call_ended)
+
+    async def open(self) -> None:
+        """Take up what was live before; what lost its call meanwhile ends."""
+        for live in await self._engine.live_recordings():
+            call = await self._engine.call(live.call)
+            if call is None or not call.live:
+                await self._end(live.id, RecordingEnd.CALL_ENDED)
+            else:
+                self._arm(live)
+
+    # --- what people ask
+
+    async def control(self, session: Session, message: ControlRecording) -> None:
+        """Ask to record a call, or pause, resume or stop its recording."""
+        call, who = await self._keeper.find(session, message.call)
+        if message.do == "start":
+            recording.check_version(message.version)
+            await self._ask(session, call, who)
+            return
+        live = await self._of_call(call.id)
+        live.person(session.key)
+        key = session.key
+        match message.do:
+            case "pause":
+                await self._change(live.id, lambda now: recording.pause(now, key))
+            case "resume":
+                await self._change(live.id, lambda now: recording.go_on(now, key))
+            case "stop" if live.state == "asked":
+                await self._end(live.id, recording.refusal(live, key), key)
+            case "stop":
+                await self._end(live.id, RecordingEnd.STOPPED, key)
+
+    async def consent(self, session: Session, message: GiveConsent) -> None:
+        """Agree to be recorded, decline, or withdraw."""
+        call, _ = await self._keeper.find(session, message.call)
+        live = await self._of_call(call.id)
+        key = session.key
+        live.person(key)
+        if not message.yes:
+            await self._end(live.id, recording.refusal(live, key), key)
+            return
+        recording.check_version(message.version)
+        await self._change(live.id, lambda now: recording.agree(now, key, self._keeper.now()))
+
+    async def _ask(self, session: Session, call: calls.Call, who: Who) -> None:
+        live = await self._engine.live_recordings(call.id)
+        if live and live[0].state == "asked" and live[0].asker != session.key:
+            # Who asks for it themselves has agreed.
+            now = self._keeper.now()
+            await self._change(live[0].id, lambda r: recording.agree(r, session.key, now))
+            return
+        if live:
+            raise ProtocolError(ErrorCode.BEING_RECORDED)
+        own, other = call.party(who), call.other(who)
+        await self._check_possible(call, other)
+        if not session.calls.take(self._clock.now()):
+            raise ProtocolError(ErrorCode.TOO_FAST)
+        await self._check_room(session.stored.user)
+        people = (_person(call.caller), _person(call.callee))
+        asked = recording.begin(_new_id(), call.id, people, session.key, self._keeper.now())
+        await self._engine.put_recording(asked, None)
+        self._arm(asked)
+        await self._tell(asked)
+        question = RecordAsked(
+            call=call.id, from_=own.name, version=recording.VERSION, text=asked.text
+        )
+        await self._keeper.push(other.session, question)
+
+    async def _check_possible(self, call: calls.Call, other: calls.Party) -> None:
+        words = None
+        if call.answered is None:
+            raise ProtocolError(ErrorCode.WRONG_STATE)
+        stored = await self._engine.session(other.session)
+        if call.recording is not None:
+            words = "A call to the recorder is recorded as it is."
+        elif call.caller.bot or call.callee.bot:
+            words = "A call with a bot cannot be recorded: bots cannot agree to it."
+        elif stored is None or stored.plain:
+            words = f"{other.name} calls from a program that cannot ask for consent."
+        elif await self._engine.claim_of(names.fold(RECORDER), self._clock.now()) is None:
+            words = "The recorder is not here right now. Try again later."
+        if words is not None:
+            raise ProtocolError(ErrorCode.CANNOT_RECORD, words)
+
+    async def _check_room(self, user: str) -> None:
+        if await self._engine.count_recordings(user) >= self._most:
+            raise ProtocolError(
+                ErrorCode.CANNOT_RECORD,
+                f"You have {self._most} recordings, as many as one may keep. Delete one first.",
+            )
+
+    # --- the recorder and the calls to it
+
+    async def tell(self, session: Session, message: TellRecording) -> None:
+        """What the recorder says of a recording; a second end is no fault."""
+        found = await self._engine.recording(message.recording)
+        if found is None:
+            raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
+        if not session.stored.bot or session.key != names.fold(RECORDER):
+            raise ProtocolError(ErrorCode.NOT_YOUR_CALL)
+        if message.state == "off":
+            await self._end(found.id, RecordingEnd(message.reason))
+        elif found.live:
+            await self._change(found.id, lambda now: recording.begun(now, self._keeper.now()))
+
+    async def admit(self, call: calls.Call, message: Call) -> calls.Call:
+        """A new call as it goes on to the recorder, or just as it is to anybody else.
+
+        Calling the recorder is agreeing to be recorded. Raises `ProtocolError` where somebody
+        would be recorded who did not agree.
+        """
+        if call.callee.key != names.fold(RECORDER):
+            if message.recording is not None or message.consent is not None:
+                raise ProtocolError(ErrorCode.BAD_TARGET, "Only the recorder records.")
+            return call
+        recording.check_version(message.consent)
+        if message.recording is None and not call.callee.bot:
+            return call  # there is no recorder: the caller hears so
+        if message.recording is None:
+            return replace(call, recording=await self._begin_solo(call))
+        found = await self._engine.recording(message.recording)
+        if found is None:
+            raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
+        key = call.caller.key
+        before = found.person(key)
+        if before.session != call.caller.session or found.solo:
+            raise ProtocolError(ErrorCode.NOT_YOUR_CALL)
+        after = await self._change(found.id, lambda r: recording.place_leg(r, key, call.id))
+        if before.leg and before.leg != call.id:
+            await self._keeper.happen(before.leg, What.HANGUP, Who.CALLER)
+        return replace(call, recording=recording.order(after, key), leg=True)
+
+    async def _begin_solo(self, call: calls.Call) -> RecordingOrder:
+        await self._check_room(call.caller.user)
+        people = (_person(call.caller),)
+        begun = recording.begin(_new_id(), call.id, people, call.caller.key, self._keeper.now())
+        await self._engine.put_recording(begun, None)
+        self._arm(begun)
+        await self._tell(begun)
+        return recording.order(begun, call.caller.key)
+
+    async def call_ended(self, call: calls.Call) -> None:
+        """A call is over: so is its recording; a leg may be placed again for a while."""
+        try:
+            if not call.leg:
+                for live in await self._engine.live_recordings(call.id):
+                    await self._end(live.id, RecordingEnd.CALL_ENDED)
+            elif call.recording is not None:
+                await self._leg_ended(call.recording.id)
+        except EngineError as error:
+            log.warning("The store failed when a recorded call ended: %s", error)
+            self._clock.call_later(RETRY, lambda: self.call_ended(call))
+
+    async def _leg_ended(self, id: str) -> None:
+        found = await self._engine.recording(id)
+        if found is not None and found.live and not await self._legs(found):
+            await self._change(id, lambda r: recording.unreached(r, self._keeper.now()))
+
+    async def info(self, call: calls.Call, key: str) -> RecordingInfo | None:
+        """How the recording of a live call is, for the party whose folded name is `key`."""
+        for live in await self._engine.live_recordings(call.id):
+            if any(person.key == key for person in live.people):
+                return recording.info(live, key)
+        return None
+
+    # --- carrying out
+
+    async def _of_call(self, call: str) -> Recording:
+        live = await self._engine.live_recordings(call)
+        if not live:
+            raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
+        return live[0]
+
+    async def _end(self, id: str, reason: RecordingEnd, by: str = "") -> None:
+        """Let it end; that it has ended already is no fault."""
+
+        def step(before: Recording) -> Recording:
+            if not before.live:
+                return before
+            return recording.finish(before, reason, by, self._keeper.now())
+
+        await self._change(id, step)
+
+    async def _change(self, id: str, step: Step) -> Recording:
+        for _ in range(TRIES):
+            before = await self._engine.recording(id)
+            if before is None:
+                raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
+            after = step(before)
+            if after is before:
+                return after
+            if await self._engine.put_recording(after, before.version):
+                await self._changed(before, after)
+                return after
+        raise ProtocolError(ErrorCode.INTERNAL)
+
+    async def _changed(self, before: Recording, after: Recording) -> None:
+        if before.deadline != after.deadline:
+            self._arm(after)
+        if before.state == after.state:
+            return
+        await self._tell(after)
+        legs = await self._legs(after)
+        if not after.live or "paused" in (before.state, after.state):
+            await self._tell_recorder(after, legs)
+        if after.live:
+            return
+        for leg in legs:
+            await self._keeper.happen(leg.id, What.HANGUP, Who.CALLER)
+        if after.started is None:
+            await self._engine.drop_recording(after.id, after.version)
+
+    async def _legs(self, of: Recording) -> list[calls.Call]:
+        """The live calls that lead to the recorder."""
+        ids = [of.call] if of.solo else [person.leg for person in of.people if person.leg]
+        found = [await self._engine.call(id) for id in ids]
+        return [call for call in found if call is not None and call.live]
+
+    async def _tell(self, now: Recording) -> None:
+        for person in now.people:
+            if now.state == "asked" and person.key != now.asker:
+                continue  # is asked, in words of its own
+            change = RecordingChange(
+                call=now.call,
+                state=now.state,
+                message=recording.words(now, person.key),
+                recording=now.id if now.agreed else None,
+                reason=now.reason,
+            )
+            await self._keeper.push(person.session, change)
+
+    async def _tell_recorder(self, now: Recording, legs: list[calls.Call]) -> None:
+        # What waits for its first media is to be kept like any other.
+        state: RecordingState = "on" if now.state == "starting" else now.state
+        for leg in legs:
+            told = RecordingChange(
+                call=leg.id,
+                state=state,
+                message=recording.words(now, ""),
+                recording=now.id,
+                reason=now.reason,
+            )
+            await self._keeper.push(leg.callee.session or leg.at, told)
+
+    def _arm(self, now: Recording, least: float = 0.0) -> None:
+        if (timer := self._timers.pop(now.id, None)) is not None:
+            timer.cancel()
+        if now.deadline is None:
+            return
+
+        async def due() -> None:
+            self._timers.pop(now.id, None)
+            again = REARM
+            try:
+                await self._change(now.id, lambda r: recording.expire(r, self._keeper.now()))
+            except ProtocolError as error:
+                log.debug("A recording ended before its time was up: %s", error)
+            except EngineError as error:
+                log.warning("The store failed when a recording's time was up: %s", error)
+                again = RETRY
+            # As in `CallKeeper`: a timer may fire a little early by the wall clock.
+            still = await self._engine.recording(now.id)
+            if still is not None and still.live and now.id not in self._timers:
+                self._arm(still, again)
+
+        delay = max(least, now.deadline / 1000 - self._clock.now())
+        self._timers[now.id] = self._clock.call_later(delay, due)
+
+
+def _person(party: calls.Party) -> Person:
+    return Person(user=party.user, name=party.name, key=party.key, session=party.session)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
