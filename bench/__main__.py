@@ -1,4 +1,4 @@
-"""`python -m bench [--quick] [--only chat|echo]`: measure, print, write `docs/bench.md`."""
+"""`python -m bench [--quick] [--only PART]`: measure, print, write `docs/bench.md`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import chat, echo, report
-from bench.compare import QUICK, Comparison, Plan
+from bench import calls, chat, report
+from bench.compare import QUICK, Plan, Results, Tell
 from bench.processes import ROOT, BenchError
 
 REPORT = ROOT / "docs" / "bench.md"
+SERIES = {"echo": calls.ECHO, "record": calls.RECORD}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; the exit code: 1 when it could not be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short and few rounds: a first idea")
-    parser.add_argument("--only", choices=("chat", "echo"), help="one half of it")
+    parser.add_argument("--only", choices=("chat", *SERIES), help="one part of it")
     options = parser.parse_args(arguments)
     console = Console()
     plan = QUICK if options.quick else Plan()
@@ -33,34 +35,53 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    console.print(report.table(results))
-    for line in (*map(report.proof, results), *report.machine()):
-        console.print(line, style="dim", highlight=False)
+    for table in report.tables(results):
+        console.print(table)
+    for line in (*results.proofs, *results.notes, *report.machine()):
+        console.print(line, style="dim", highlight=False, markup=False)
     if options.quick or options.only:
         return 0
-    REPORT.write_text(report.markdown(results, plan.rounds), encoding="utf-8")
+    REPORT.write_text(report.markdown(results, plan), encoding="utf-8")
     console.print(f"Written to {REPORT.relative_to(ROOT)}")
     return 0
 
 
-async def run(plan: Plan, only: str | None, console: Console) -> list[Comparison]:
+async def run(plan: Plan, only: str | None, console: Console) -> Results:
     """All measurements, with a bar that shows how far they are. Raises `BenchError`."""
-    parts = [part for part in (chat, echo) if only in (None, part.__name__.rpartition(".")[2])]
-    steps = {chat: plan.talks + len(plan.sockets), echo: plan.places + 1}
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    results: list[Comparison] = []
+    results = Results()
     with (
         tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder,
         Progress(*columns, console=console, transient=True) as progress,
     ):
-        task = progress.add_task("", total=sum(steps[part] for part in parts))
+        parts = {k: part for k, part in _parts(plan).items() if only in (None, k)}
+        task = progress.add_task("", total=sum(steps for steps, _ in parts.values()))
 
         def tell(what: str) -> None:
             progress.update(task, description=what, advance=1)
 
-        for part in parts:
-            results += await part.measure(Path(folder), plan, tell)
+        for _, measure in parts.values():
+            results.add(await measure(Path(folder), tell))
     return results
+
+
+Measure = Callable[[Path, Tell], Awaitable[Results]]
+
+
+def _parts(plan: Plan) -> dict[str, tuple[int, Measure]]:
+    """Each part of the bench: how many steps it tells, and how it is measured."""
+
+    async def measure_chat(folder: Path, tell: Tell) -> Results:
+        compared = await chat.measure(folder, plan, tell)
+        return Results(comparisons=compared, proofs=[report.proof(one) for one in compared])
+
+    def measure_calls(series: calls.Series) -> Measure:
+        return lambda folder, tell: calls.measure(series, folder, plan, tell)
+
+    found: dict[str, tuple[int, Measure]] = {"chat": (plan.talks + len(plan.sockets), measure_chat)}
+    for name, series in SERIES.items():
+        found[name] = calls.steps(series, plan), measure_calls(series)
+    return found
 
 
 if __name__ == "__main__":

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import msgspec
-from aiortc import MediaStreamTrack
-from av.stream import Stream
 from msgspec import Struct
 
 WIDTH, HEIGHT, RATE, BITS = 640, 480, 30, 1_000_000
 SOUND_RATE, SOUND_SAMPLES = 48_000, 960
 SECONDS = 4
+PAYLOAD = 1150
 
 
 class Clip(Struct, frozen=True):
@@ -31,6 +29,23 @@ class Clip(Struct, frozen=True):
     def bits(self) -> float:
         """Bits of picture a second."""
         return sum(map(len, self.pictures)) * 8 * RATE / len(self.pictures)
+
+
+class Reel(Struct, frozen=True):
+    """One medium ready to be sent: the RTP payloads of each picture or sound, as browsers cut
+    them; `ticks` of a clock of `rate` Hz lie between two."""
+
+    units: list[list[bytes]]
+    ticks: int
+    rate: int
+
+
+def reels(clip: Clip) -> dict[str, Reel]:
+    """A clip's reels, `audio` and `video`."""
+    return {
+        "audio": Reel([[sound] for sound in clip.sounds], SOUND_SAMPLES, SOUND_RATE),
+        "video": Reel([_payloads(picture) for picture in clip.pictures], 90_000 // RATE, 90_000),
+    }
 
 
 def make(seconds: int = SECONDS) -> Clip:
@@ -46,6 +61,16 @@ def save(clip: Clip, path: Path) -> None:
 def load(path: Path) -> Clip:
     """A clip that was saved."""
     return msgspec.msgpack.decode(path.read_bytes(), type=Clip)
+
+
+def _payloads(picture: bytes) -> list[bytes]:
+    """A VP8 frame in RTP payloads of one size (RFC 7741): the first has its start bit set."""
+    parts = -(-len(picture) // PAYLOAD)
+    size = -(-len(picture) // parts)
+    return [
+        (b"\x00" if start else b"\x10") + picture[start : start + size]
+        for start in range(0, len(picture), size)
+    ]
 
 
 def _pictures(count: int) -> list[bytes]:
@@ -103,38 +128,3 @@ def _sounds(count: int) -> list[bytes]:
         frame.planes[0].update(dice.randbytes(frame.planes[0].buffer_size))
         encoded += [bytes(packet) for packet in codec.encode(frame)]
     return encoded
-
-
-class ClipTrack(MediaStreamTrack):
-    """One medium of a clip, over and over, in real time; aiortc sends it without encoding."""
-
-    def __init__(self, kind: str, encoded: list[bytes], ticks: int, rate: int) -> None:
-        super().__init__()
-        self.kind = kind
-        self.sent = 0
-        self._encoded = encoded
-        self._ticks = ticks
-        self._base = Fraction(1, rate)
-        self._began: float | None = None
-
-    @classmethod
-    def picture(cls, clip: Clip) -> ClipTrack:
-        """A track that sends the pictures of a clip."""
-        return cls("video", clip.pictures, 90_000 // RATE, 90_000)
-
-    @classmethod
-    def sound(cls, clip: Clip) -> ClipTrack:
-        """A track that sends the sounds of a clip."""
-        return cls("audio", clip.sounds, SOUND_SAMPLES, SOUND_RATE)
-
-    async def recv(self) -> av.Packet[Stream]:
-        """The next packet, when it is due."""
-        loop = asyncio.get_running_loop()
-        if self._began is None:
-            self._began = loop.time()
-        due = self._began + float(self.sent * self._ticks * self._base)
-        await asyncio.sleep(due - loop.time())
-        packet: av.Packet[Stream] = av.Packet(self._encoded[self.sent % len(self._encoded)])
-        packet.pts, packet.time_base = self.sent * self._ticks, self._base
-        self.sent += 1
-        return packet

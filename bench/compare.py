@@ -12,26 +12,34 @@ Tell = Callable[[str], None]
 
 
 class Plan(Struct, frozen=True):
-    """How long and how often. `rounds` of each, `chat` and `call` seconds a measurement."""
+    """How long and how often: `rounds` of chat and `turns` of calls, `chat` and `call` seconds
+    a measurement, for so many `sockets` and `calls` at once (`codec_calls` where codecs run).
+    `several`: calls for memory; `set_ups`: calls made for what making one costs; `fit` and
+    `codec_fit`: the steps in which it is tried how many calls one core holds."""
 
     rounds: int = 5
     chat: float = 3.0
-    call: float = 5.0
     sockets: tuple[int, ...] = (100, 500)
-    calls: tuple[int, ...] = (1, 4)
+    turns: int = 3
+    call: float = 5.0
+    warm: float = 1.5
+    calls: tuple[int, ...] = (1, 4, 16)
+    codec_calls: tuple[int, ...] = (1, 4)
+    several: int = 16
+    set_ups: int = 20
+    fit: tuple[int, ...] = (16, 32, 50, 60, 70, 80, 100, 120)
+    codec_fit: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
 
     @property
     def talks(self) -> int:
         """Measurements of chat; in each round Ringback's and the other's."""
         return 2 * self.rounds * len(self.sockets)
 
-    @property
-    def places(self) -> int:
-        """Measurements of calls."""
-        return 2 * self.rounds * len(self.calls)
 
-
-QUICK = Plan(rounds=2, chat=1.0, call=2.0)
+QUICK = Plan(
+    rounds=2, chat=1.0, turns=1, call=2.0, calls=(1, 4), codec_calls=(1,), several=4, set_ups=5,
+    fit=(), codec_fit=(),
+)  # fmt: skip
 
 
 class Comparison(Struct):
@@ -68,6 +76,42 @@ class Comparison(Struct):
     def kept(self) -> bool:
         """Whether the aim is reached."""
         return self.ratio <= self.aim
+
+
+class Line(Struct):
+    """One thing measured at several servers; `values` by their names, each a list of one value
+    a measurement, in `unit`. `aim`: what Ringback's is to be, `at_least` or at most."""
+
+    what: str
+    unit: str
+    values: dict[str, list[float]]
+    aim: float | None = None
+    at_least: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether Ringback reaches the aim, if there is one."""
+        own = self.values.get("Ringback")
+        if self.aim is None or not own:
+            return True
+        return median(own) >= self.aim if self.at_least else median(own) <= self.aim
+
+
+class Results(Struct):
+    """All that a part of the bench has found. `proofs`: what was counted; `notes`: what was
+    left out, and why."""
+
+    comparisons: list[Comparison] = []
+    lines: list[Line] = []
+    proofs: list[str] = []
+    notes: list[str] = []
+
+    def add(self, other: Results) -> None:
+        """Take in what another part has found."""
+        self.comparisons += other.comparisons
+        self.lines += other.lines
+        self.proofs += other.proofs
+        self.notes += other.notes
 
 
 def turns(rounds: int) -> list[tuple[bool, bool]]:

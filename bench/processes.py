@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,6 +53,22 @@ def _clock_id(pid: int) -> int | None:
     return number.value
 
 
+def pin(pid: int, cores: set[int]) -> None:
+    """Let all threads of a process run on these cores only; those it starts later follow."""
+    for thread in psutil.Process(pid).threads():
+        # A thread may end meanwhile.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread.id, cores)
+
+
+def memory(pid: int) -> float:
+    """Megabytes (2**20) that a process alone holds. Raises `BenchError` when it is gone."""
+    try:
+        return float(psutil.Process(pid).memory_full_info().uss) / 2**20
+    except psutil.Error as error:
+        raise BenchError(f"Process {pid} ended: {error}") from error
+
+
 class Child:
     """A process that says its lines on standard output. `async with` ends it."""
 
@@ -62,13 +80,17 @@ class Child:
     @classmethod
     async def start(cls, folder: Path, module: str, *arguments: str) -> Child:
         """Run `python -m module arguments`; what it complains of goes to a file in `folder`."""
-        errors = folder / f"{module}-{time.monotonic_ns()}.log"
+        return await cls.run(folder, module, sys.executable, "-m", module, *arguments)
+
+    @classmethod
+    async def run(cls, folder: Path, name: str, *command: str) -> Child:
+        """Run any command, in the same way."""
+        errors = folder / f"{name}-{time.monotonic_ns()}.log"
         with errors.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, stderr=log,
-                cwd=ROOT, limit=LONGEST_LINE,
-            )  # fmt: skip
-        return cls(module, process, errors)
+                *command, stdin=PIPE, stdout=PIPE, stderr=log, cwd=ROOT, limit=LONGEST_LINE
+            )
+        return cls(name, process, errors)
 
     @property
     def pid(self) -> int:

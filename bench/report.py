@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +13,12 @@ from statistics import median
 
 from rich.table import Table
 
-from bench.compare import Comparison
+from bench import janus, method
+from bench.compare import Comparison, Line, Plan, Results
 
 PACKAGES = ("aiohttp", "aiortc", "av", "pylibsrtp", "msgspec")
 HEAD = ("what", "ratio", "aim", "Ringback", "beside")
+"""The columns of the table of ratios."""
 
 
 def ratio_text(ratio: float) -> str:
@@ -39,21 +42,40 @@ def row(compared: Comparison) -> tuple[str, ...]:
 
 def proof(compared: Comparison) -> str:
     """What was counted, on both sides."""
-    return f"{compared.what}: {compared.proof}; {compared.other}: {compared.other_proof}."
+    return f"{compared.what}: {compared.proof}; {compared.other}: {compared.other_proof}"
 
 
 def _value(values: list[float], unit: str) -> str:
     return f"{median(values):.3g} {unit} ({min(values):.3g} - {max(values):.3g})"
 
 
-def table(results: Sequence[Comparison]) -> Table:
+def names(lines: Sequence[Line]) -> list[str]:
+    """Everybody measured, Ringback first."""
+    return list(dict.fromkeys(name for line in lines for name in line.values))
+
+
+def line_row(line: Line, who: Sequence[str]) -> tuple[str, ...]:
+    """The cells of one line: the median at each of `who`, and the aim."""
+    cells = [f"{median(line.values[n]):.3g}" if line.values.get(n) else "" for n in who]
+    kind = "at least" if line.at_least else "at most"
+    aim = "" if line.aim is None else f"{kind} {line.aim:.3g}"
+    return f"{line.what}, {line.unit}", *cells, aim
+
+
+def tables(results: Results) -> list[Table]:
     """The results for a terminal; a missed aim stands out."""
-    drawn = Table(title="Processor time of the server, Ringback to the other", show_lines=True)
+    ratios = Table(title="Processor time of the server, Ringback to the other", show_lines=True)
     for name in HEAD:
-        drawn.add_column(name)
-    for compared in results:
-        drawn.add_row(*row(compared), style=None if compared.kept else "bold red")
-    return drawn
+        ratios.add_column(name)
+    for compared in results.comparisons:
+        ratios.add_row(*row(compared), style=None if compared.kept else "bold red")
+    who = names(results.lines)
+    values = Table(title="Everybody beside each other", show_lines=True)
+    for name in ("what", *who, "aim"):
+        values.add_column(name)
+    for line in results.lines:
+        values.add_row(*line_row(line, who), style=None if line.kept else "bold red")
+    return [table for table in (ratios, values) if table.row_count]
 
 
 def machine() -> list[str]:
@@ -63,8 +85,16 @@ def machine() -> list[str]:
     return [
         f"{os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}, {packages}",
+        f"Janus: {_janus()}",
         f"event loop: asyncio; of Ringback's bots: {loop}",
     ]
+
+
+def _janus() -> str:
+    if janus.installed() is None:
+        return "none"
+    said = subprocess.run(["janus", "--version"], capture_output=True, text=True, check=False)
+    return (said.stdout.splitlines() or ["unknown"])[0].removeprefix("Janus version: ")
 
 
 def _processor() -> str:
@@ -76,45 +106,21 @@ def _processor() -> str:
     return next(names, platform.processor() or "unknown")
 
 
-def markdown(results: Sequence[Comparison], rounds: int) -> str:
+def markdown(results: Results, plan: Plan) -> str:
     """The text of `docs/bench.md`."""
-    lines = [_INTRODUCTION, *(_line(cells) for cells in (HEAD, ["---"] * len(HEAD)))]
-    lines += [_line(row(compared)) for compared in results]
-    lines += ["", f"Medians of {rounds} rounds; lowest and highest in brackets. Measured on:", ""]
-    lines += [*(f"- {line}" for line in machine()), "", "What was counted:", ""]
-    lines += [*(f"- {proof(compared)}" for compared in results), "", _METHOD]
-    return "\n".join(lines)
+    who = names(results.lines)
+    head = ("what", *who, "aim")
+    lines = [method.INTRODUCTION, *map(_line, (HEAD, ["---"] * len(HEAD)))]
+    lines += [_line(row(compared)) for compared in results.comparisons]
+    lines += ["", f"Medians of {plan.rounds} rounds of chat and {plan.turns} of calls; lowest and"]
+    lines += ["highest in brackets. Medians of everybody who was measured:", ""]
+    lines += [*map(_line, (head, ["---"] * len(head)))]
+    lines += [_line(line_row(line, who)) for line in results.lines]
+    lines += ["", method.LIMITS, "## Measured on", "", *(f"- {line}" for line in machine())]
+    lines += ["", "## What was counted", "", *(f"- {line}." for line in results.proofs)]
+    lines += [f"- {note}." for note in results.notes]
+    return "\n".join([*lines, "", method.METHOD])
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-_INTRODUCTION = """\
-# What a message and a call cost
-
-Written by `make bench`. It starts the servers as processes of their own on this machine, loads
-them over loopback from another process, and reads how much processor time they used. Ratios are
-the result: both sides ran in turns within one run. Absolute numbers differ from machine to
-machine, and from hour to hour on a shared one.
-"""
-
-_METHOD = """\
-## How it is measured
-
-**Chat.** `ringback serve --no-bots --limits off` with its history in SQLite, beside a room in
-plain aiohttp that serialises each message once, sends it to each socket and stores nothing
-([bench/plain.py](../bench/plain.py)). Raw sockets in one room all speak in turn, at 10,000
-deliveries a second; everybody hears everything, and messages have the same form and size on
-both sides. A run in which any socket missed a message or heard one twice fails; so does one
-after which the database does not hold all of them.
-
-**Calls.** The process of the echo bot that `ringback serve` starts, beside an echo as aiortc's
-examples have it, which decodes and encodes ([bench/codec_echo.py](../bench/codec_echo.py)).
-Callers send one clip, encoded before: 640x480 VP8 at 30 pictures a second and about 1 Mbit/s,
-and Opus. They tell the far end that it may send as much, and count what comes back, encrypted
-and decrypted as in any call. A run in which the echo does not keep up fails.
-
-`make bench ARGS=--quick` gives a first idea in half a minute, `ARGS="--only chat"` (or `echo`)
-one half; neither writes this file.
-"""

@@ -13,8 +13,7 @@ from aiohttp import WSMsgType, web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import chat, clip, compare, crowd, echo, plain, processes, report
-from bench.caller import Called, Counts
+from bench import chat, compare, crowd, plain, processes, report
 from bench.frames import TEXT, FrameReader, client_frame
 from bench.processes import BenchError, Child, CpuClock
 from ringback.server.engine.base import Draft
@@ -23,7 +22,7 @@ from ringback.server.outbox import Framer
 from ringback.server.protocol import Limits
 from tests.conftest import Serve
 
-TINY = compare.Plan(rounds=1, chat=0.05, call=0.3, sockets=(20,), calls=(1,))
+TINY = compare.Plan(rounds=1, chat=0.05, sockets=(20,))
 
 Start = Callable[[web.Application], Awaitable[int]]
 
@@ -225,36 +224,6 @@ async def test_what_is_not_stored_fails_the_run(tmp_path: Path) -> None:
         await chat.check_stored(database, {"garden": 2})
 
 
-# --- calls -------------------------------------------------------------------------------
-
-
-async def test_a_clip_goes_round_without_a_break() -> None:
-    made = clip.make(1)
-    assert (len(made.pictures), len(made.sounds)) == (30, 50)
-    assert 0.5 < made.bits / clip.BITS < 1.5
-    track = clip.ClipTrack("audio", made.sounds[:2], ticks=1, rate=1000)
-    packets = [await track.recv() for _ in range(5)]
-    assert [packet.pts for packet in packets] == [0, 1, 2, 3, 4]
-    assert bytes(packets[4]) == made.sounds[0]
-    assert track.sent == 5
-
-
-def test_a_clip_is_kept(tmp_path: Path) -> None:
-    made = clip.Clip([b"picture"], [b"sound"])
-    clip.save(made, tmp_path / "clip")
-    assert clip.load(tmp_path / "clip") == made
-
-
-@pytest.mark.parametrize(
-    "back", [Counts(300, 150, 250), Counts(800, 20, 250), Counts(800, 150, 100)]
-)
-def test_an_echo_that_loses_fails_the_run(back: Counts) -> None:
-    sent = Counts(800, 150, 250)
-    echo.check(Called(0.1, 0.1, 5.0, sent, sent), calls=1)
-    with pytest.raises(BenchError, match="did not keep up"):
-        echo.check(Called(0.1, 0.1, 5.0, sent, back), calls=1)
-
-
 # --- all together ------------------------------------------------------------------------
 
 
@@ -267,16 +236,6 @@ async def test_chat_is_compared(tmp_path: Path) -> None:
     deliveries = TINY.rounds * round(chat.DELIVERIES / 20 * TINY.chat) * 20
     assert f"{deliveries:,} of {deliveries:,} delivered" in compared.proof
     assert f"{deliveries:,} of {deliveries:,} delivered" in compared.other_proof
-
-
-async def test_calls_are_compared(tmp_path: Path) -> None:
-    told: list[str] = []
-    [compared] = await echo.measure(tmp_path, TINY, told.append)
-    assert len(told) == TINY.places + 1
-    assert len(compared.ours) == len(compared.theirs) == TINY.rounds
-    assert all(value > 0 for value in compared.ours + compared.theirs)
-    assert "came back" in compared.proof
-    assert "came back" in compared.other_proof
 
 
 # --- what is made of it ------------------------------------------------------------------
@@ -304,13 +263,39 @@ def test_both_go_first_in_turn() -> None:
 def test_a_report_says_ratios_first() -> None:
     compared = comparison([1, 1.2, 1.1], [20, 20, 20], aim=1 / 15)
     assert report.row(compared)[:3] == ("a thing", "1/18.2 (1/20 - 1/16.7)", "at most 1/15")
-    text = report.markdown([compared, comparison([1.26], [1], aim=1.3)], rounds=3)
+    found = compare.Results(
+        comparisons=[compared, comparison([1.26], [1], aim=1.3)],
+        lines=[compare.Line("weight", "kg", {"Ringback": [1, 2, 9], "Janus": [4]}, aim=3)],
+        proofs=[report.proof(compared)],
+        notes=["nobody else was here"],
+    )
+    text = report.markdown(found, compare.Plan())
     assert "| a thing | 1/18.2 (1/20 - 1/16.7) | at most 1/15 | 1.1 µs (1 - 1.2) |" in text
     assert "| a thing | 1.26 (1.26 - 1.26) | at most 1.3 |" in text
+    assert "| what | Ringback | Janus | aim |" in text
+    assert "| weight, kg | 2 | 4 | at most 3 |" in text
     assert "a thing: 10; another way: 11." in text
+    assert "- nobody else was here." in text
     assert all(line in text for line in report.machine())
 
 
 def test_only_a_missed_aim_stands_out() -> None:
-    drawn = report.table([comparison([1], [1], aim=1.3), comparison([2], [1], aim=1.3)])
-    assert [bool(row.style) for row in drawn.rows] == [False, True]
+    found = compare.Results(
+        comparisons=[comparison([1], [1], aim=1.3), comparison([2], [1], aim=1.3)],
+        lines=[
+            compare.Line("kept", "", {"Ringback": [50], "Janus": [9]}, aim=50, at_least=True),
+            compare.Line("missed", "", {"Ringback": [49]}, aim=50, at_least=True),
+            compare.Line("no aim", "", {"Ringback": [49]}),
+            compare.Line("nobody of ours", "", {"Janus": [49]}, aim=1),
+            compare.Line("too much", "", {"Ringback": [2]}, aim=1),
+        ],
+    )
+    ratios, values = report.tables(found)
+    assert [bool(row.style) for row in ratios.rows] == [False, True]
+    assert [bool(row.style) for row in values.rows] == [False, True, False, False, True]
+
+
+def test_parts_are_put_together() -> None:
+    found = compare.Results(notes=["one"])
+    found.add(compare.Results(notes=["two"], proofs=["three"]))
+    assert (found.notes, found.proofs) == (["one", "two"], ["three"])

@@ -1,0 +1,76 @@
+"""What a server needs beside the time of its calls: memory, set-up, and how much it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from bench.contestants import Contestant
+from bench.generators import BUSY, Generators
+from bench.held import hold
+from bench.processes import BenchError, CpuClock, memory, pin
+
+SETTLE = 2.0
+FULL = 0.97
+_SLACK = 0.98
+
+
+async def memory_per_call(generators: Generators, contestant: Contestant, several: int) -> float:
+    """Megabytes that each call beyond the first adds, at a server that has served none yet."""
+    await generators.open(contestant.way, 1)
+    await asyncio.sleep(SETTLE)
+    first = memory(contestant.pid)
+    await generators.open(contestant.way, several - 1)
+    await asyncio.sleep(SETTLE)
+    grown = memory(contestant.pid) - first
+    await generators.close(echo=False)
+    await asyncio.sleep(SETTLE)
+    return grown / (several - 1)
+
+
+async def set_up(generators: Generators, contestant: Contestant, calls: int) -> float:
+    """Milliseconds of processor that making a call and ending it takes."""
+    await generators.set_up(contestant.way, 1)
+    clock = CpuClock(contestant.pid)
+    before = clock.seconds()
+    await generators.set_up(contestant.way, calls)
+    await asyncio.sleep(SETTLE / 2)
+    return (clock.seconds() - before) / calls * 1000
+
+
+async def fit(
+    generators: Generators, contestant: Contestant, steps: Sequence[int], plan: tuple[float, float]
+) -> tuple[int, str]:
+    """The most of `steps` calls that one core holds without loss, and what forbade more.
+
+    `plan`: seconds to measure and to warm up.
+    """
+    cores = os.sched_getaffinity(0)
+    core = max(cores)
+    pin(contestant.pid, {core})
+    generators.stay_off(core)
+    best, why = 0, "no more was tried"
+    try:
+        for calls in steps:
+            try:
+                held = await hold(generators, contestant, calls, *plan)
+            except BenchError as error:
+                await generators.close(echo=False)
+                why = f"{calls}: {error}"
+                break
+            if held.generator > BUSY * held.seconds:
+                why = f"{calls}: the load generator had too little time"
+                break
+            allowed = 0 if not contestant.codec else round((1 - _SLACK) * held.total) + 2 * calls
+            if held.lost > allowed:
+                why = f"{calls}: {held.lost} of {held.total} lost"
+                break
+            best = calls
+            if held.cpu > FULL * held.seconds:
+                why = f"{calls}: the core was full"
+                break
+    finally:
+        pin(contestant.pid, cores)
+        generators.stay_off(None)
+    return best, why

@@ -1,0 +1,56 @@
+"""The words around the numbers in `docs/bench.md`."""
+
+from __future__ import annotations
+
+INTRODUCTION = """\
+# What a message and a call cost
+
+Written by `make bench`. It starts the servers as processes of their own on this machine, loads
+them over loopback from other processes, and reads how much processor time they used. Ratios are
+the result: all sides ran in turns within one run. Absolute numbers differ from machine to
+machine, and from hour to hour on a shared one.
+"""
+
+LIMITS = """\
+## What limits it
+
+The floor is the least that Python can do with a packet: a loop that blocks in `recvfrom`, opens
+it with pylibsrtp, seals it, sends it, around it no call at all
+([bench/floor.py](../bench/floor.py)). What an echo call costs above it is the event loop's
+wake-up for each burst of packets, the look at the header, and the exchange of the sources. Of
+the floor itself about a third is SRTP (AES and SHA-1 in C), the rest the two system calls. With
+many calls a wake-up serves several packets, so that a call among many costs less than one alone.
+"""
+
+METHOD = """\
+## How it is measured
+
+**Chat.** `ringback serve --no-bots --limits off` with its history in SQLite, beside a room in
+plain aiohttp that serialises each message once, sends it to each socket and stores nothing
+([bench/plain.py](../bench/plain.py)). Raw sockets in one room all speak in turn, at 10,000
+deliveries a second; everybody hears everything, and messages have the same form and size on
+both sides. A run in which any socket missed a message or heard one twice fails; so does one
+after which the database does not hold all of them.
+
+**Calls.** The process of the bots that `ringback serve` starts, beside Janus (a gateway in C)
+with its plugins echotest and recordplay, and beside aiortc used as its examples use it, decoding
+and encoding ([bench/codecs.py](../bench/codecs.py)). Callers send one clip, encoded before:
+640x480 VP8 at 30 pictures a second and about 1 Mbit/s, and Opus, with the reports that go with
+it. ICE, DTLS and SRTP are those of any call. Every packet that comes back is opened and counted
+([bench/caller.py](../bench/caller.py)); the load generator says how much processor it used
+itself, and a run in which it had too little fails.
+
+**Lost.** For echoes packets, from the first to the last one sent; for aiortc, which makes new
+packets, pictures. For recordings pictures, counted in the files afterwards. Janus writes packets
+to a file that must be converted before it can be played; Ringback's and aiortc's files play as
+they are.
+
+**Memory.** What the process alone holds (USS) with one call, and with more, before it has served
+any others. **Set-up.** Calls made and ended one after the other, without media. **There and
+back.** From the moment a caller sends a sound to the moment it has it back, opened: both ways
+through the kernel, and the caller's own part, are in it. **As many as fit.** The server is bound
+to one core, the load generator to the others; the number of calls grows until something is lost.
+
+`make bench ARGS=--quick` gives a first idea in about two minutes, `ARGS="--only chat"` (or
+`echo`, `record`) one part; neither writes this file.
+"""
