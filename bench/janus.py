@@ -24,7 +24,7 @@ from bench.processes import BenchError, Child
 PLUGINS = ("echotest", "recordplay")
 STARTING = 20.0
 ANSWERING = 20.0
-_PLACES = ("/usr/lib/*/janus", "/usr/lib/janus", "/usr/local/lib/janus", "/opt/janus/lib/janus")
+_PLACES = ("/usr/lib/*/janus", "/usr/lib/janus", "/usr/local/lib/janus")
 
 _MAIN = """\
 general: {{
