@@ -26,6 +26,7 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import echo
 from .client import Client
+from .media import network
 from .service import Service
 
 TOKENS = "RINGBACK_BOT_TOKENS"
@@ -50,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--server", required=True, metavar="URL", help="ws:// or wss:// address")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust for wss")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
+    _add_media(parser)
     options = parser.parse_args(arguments)
+    options.network = _network(parser, options)
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
     # They tell of every candidate and every handshake.
     for name in ("aioice", "aiortc"):
@@ -65,6 +68,26 @@ def main(arguments: list[str] | None = None) -> int:
     options.server = url if url.endswith("/ws") else url + "/ws"
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(run(tokens, options))
+
+
+def _add_media(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--files", type=Path, metavar="DIR", help="the folder shared with the server")
+    add("--media-ports", metavar="LOW-HIGH", help="UDP ports for media")
+    add("--public-address", action="append", default=[], metavar="ADDRESS", help="by NAT")
+    add("--allow-peers", action="append", default=[], metavar="RANGE", help="private, local-names")
+    add("--call-bandwidth", type=int, default=network.BANDWIDTH // 1000, metavar="KBITS")
+
+
+def _network(parser: argparse.ArgumentParser, options: argparse.Namespace) -> network.Network:
+    """What the arguments say of the network; ends the program where they cannot be."""
+    try:
+        ports = network.read_ports(options.media_ports) if options.media_ports else None
+        public = tuple(network.read_address(text) for text in options.public_address)
+        allow, names = network.read_allowed(options.allow_peers)
+    except ValueError as error:
+        parser.error(str(error))
+    return network.Network(ports, public, allow, names, options.call_bandwidth * 1000)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

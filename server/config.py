@@ -81,6 +81,15 @@ class Config(Struct, frozen=True, kw_only=True):
     """What recordings may take."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers named to browsers and bots."""
+    media_ports: tuple[int, int] | None = None
+    """The first and the last UDP port of the bots' media; None lets the system choose."""
+    public_addresses: tuple[str, ...] = ()
+    """Addresses at which the bots are reached from outside (NAT, one to one)."""
+    allow_peers: tuple[str, ...] = ()
+    """Ranges (CIDR, or `private`) to which bots send before they were sent something from
+    there; `local-names`: they look up the `.local` names of callers."""
+    call_bandwidth: int = 4_000
+    """Kilobits a second that a call to a bot may take in one direction."""
     origins: tuple[str, ...] = ()
     """Origins (RFC 6454) whose pages may use this server besides its own."""
     log_level: str = "info"
@@ -99,6 +108,7 @@ class Config(Struct, frozen=True, kw_only=True):
             )
         for server in self.ice_servers:
             _check_ice(server)
+        _check_media(self)
         for origin in self.origins:
             _check_origin(origin)
         if self.log_level not in LOG_LEVELS:
@@ -170,6 +180,29 @@ def _check_ice(server: IceServer) -> None:
             raise ConfigError("ice_servers", f"{url} is no stun: or turn: address.")
         if scheme.startswith("turn") and not (server.username and server.credential):
             raise ConfigError("ice_servers", f"{url} needs a user name and a credential.")
+
+
+def _check_media(config: Config) -> None:
+    if config.media_ports is not None:
+        low, high = config.media_ports
+        if not 1024 <= low <= high <= 65_535:
+            raise ConfigError("media_ports", "lie between 1024 and 65535, the lower one first.")
+    for text in config.public_addresses:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            raise ConfigError("public_addresses", f"{text} is no IP address.") from None
+        if address.is_loopback or address.is_unspecified or address.is_multicast:
+            raise ConfigError("public_addresses", f"{text} is none that others can reach.")
+    for text in config.allow_peers:
+        if text not in ("private", "local-names"):
+            try:
+                ipaddress.ip_network(text)
+            except ValueError:
+                problem = f"{text} is no range such as 192.168.0.0/16."
+                raise ConfigError("allow_peers", problem) from None
+    if not 64 <= config.call_bandwidth <= 1_000_000:
+        raise ConfigError("call_bandwidth", "lies between 64 and 1000000 (kbit/s).")
 
 
 def _check_origin(origin: str) -> None:

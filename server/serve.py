@@ -150,10 +150,24 @@ async def start_bots(config: Config, runner: web.AppRunner, port: int) -> Superv
     supervisor = Supervisor(
         f"ws://127.0.0.1:{port}",
         lambda name: identity.mint_bot_token(secret, name, TOKEN_SECONDS),
+        arguments=bots_arguments(config),
         environ={**os.environ, "RINGBACK_LOG_LEVEL": config.log_level},
     )
     supervisor.start()
     return supervisor
+
+
+def bots_arguments(config: Config) -> list[str]:
+    """What the bots' process is told of the configuration, as its command line takes it."""
+    arguments = ["--files", str(config.data.absolute())]
+    if config.media_ports is not None:
+        low, high = config.media_ports
+        arguments += ["--media-ports", f"{low}-{high}"]
+    for address in config.public_addresses:
+        arguments += ["--public-address", address]
+    for allowed in config.allow_peers:
+        arguments += ["--allow-peers", allowed]
+    return [*arguments, "--call-bandwidth", str(config.call_bandwidth)]
 
 
 def _reached_by_loopback(host: str) -> bool:

@@ -128,6 +128,18 @@ def _ice_servers(texts: Iterable[str]) -> tuple[IceServer, ...]:
     return tuple(servers)
 
 
+def _ports(text: str) -> tuple[int, int]:
+    low, dash, high = text.partition("-")
+    try:
+        return int(low), int(high if dash else low)
+    except ValueError:
+        raise ValueError(f"is LOW-HIGH, for example 40000-40099; {text!r} is not.") from None
+
+
+def _words(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for text in texts for word in _entries([text.replace(",", " ")], None))
+
+
 def _origins(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(entry.rstrip("/") for entry in _entries(texts, None))
 
@@ -161,6 +173,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ice_servers", "--ice-server", "URL[,USER,CREDENTIAL]",
         "A STUN or TURN server; several are allowed.", _ice_servers, True,
+    ),
+    Setting("media_ports", "--media-ports", "LOW-HIGH", "UDP ports for the bots' media.", _ports),
+    Setting(
+        "public_addresses", "--public-address", "ADDRESS",
+        "Where bots are reached from outside; several are allowed.", _words, True,
+    ),
+    Setting(
+        "allow_peers", "--allow-peers", "RANGE|private|local-names",
+        "Whom bots may send to first; several are allowed.", _words, True,
+    ),
+    Setting(
+        "call_bandwidth", "--call-bandwidth", "KBITS", "What a call to a bot may take.", _whole
     ),
     Setting(
         "origins", "--origin", "ORIGIN", "Another site that may use this server.", _origins, True

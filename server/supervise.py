@@ -50,8 +50,8 @@ class Backoff(Struct, frozen=True):
 class Supervisor:
     """Keeps one process of bots running against one server.
 
-    `mint` makes a fresh token for a bot's name. Call `start` once, `stop` once; in between
-    `ready` says which bots the server has welcomed.
+    `mint` makes a fresh token for a bot's name, `arguments` go to the process. Call `start`
+    once, `stop` once; in between `ready` says which bots the server has welcomed.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Supervisor:
         *,
         names: Sequence[str] = BUILT_IN,
         command: Sequence[str] = COMMAND,
+        arguments: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
         backoff: Backoff | None = None,
         patience: float = 3.0,
@@ -68,7 +69,7 @@ class Supervisor:
         self.names = tuple(names)
         self.ready: frozenset[str] = frozenset()
         self.starts = 0
-        self._command = (*command, "--server", server)
+        self._command = (*command, "--server", server, *arguments)
         self._mint = mint
         self._environ = dict(os.environ if environ is None else environ)
         self._backoff = backoff or Backoff()

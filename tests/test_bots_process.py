@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,12 @@ from aiohttp import web
 
 from ringback.bots import __main__ as process
 from ringback.bots.client import Client
+from ringback.bots.media.network import Network
 from ringback.server import protocol as p
+from ringback.server.config import Config
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
+from ringback.server.serve import bots_arguments
 from tests.callers import TONE, Caller, needs_address
 from tests.lines import Phone
 from tests.running import Server
@@ -189,3 +194,44 @@ def test_the_loop_is_uvloops_where_that_is_installed() -> None:
     loop = factory()
     assert type(loop).__module__.startswith("uvloop")
     loop.close()
+
+
+def test_the_server_speaks_to_the_process_as_it_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[argparse.Namespace] = []
+
+    async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setenv(process.TOKENS, '{"echo": "token"}')
+    config = Config(
+        data=tmp_path, media_ports=(40_000, 40_099), public_addresses=("192.0.2.7", "2001:db8::7"),
+        allow_peers=("192.168.0.0/16", "local-names"), call_bandwidth=1_500,
+    )  # fmt: skip
+    assert process.main(["--server", "ws://127.0.0.1:1", *bots_arguments(config)]) == 0
+    [options] = seen
+    assert options.files == tmp_path
+    assert options.network == Network(
+        ports=(40_000, 40_099),
+        public=(ip_address("192.0.2.7"), ip_address("2001:db8::7")),
+        allow=(ip_network("192.168.0.0/16"),),
+        names=True,
+        bandwidth=1_500_000,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--media-ports", "9-10"], ["--public-address", "here"], ["--allow-peers", "everybody"]],
+)
+def test_a_network_that_cannot_be_ends_the_start(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(process.TOKENS, '{"echo": "token"}')
+    with pytest.raises(SystemExit) as ended:
+        process.main(["--server", "ws://127.0.0.1:1", *arguments])
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
