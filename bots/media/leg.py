@@ -17,6 +17,7 @@ from aiortc import (
     RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpCodecParameters,
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
@@ -25,7 +26,8 @@ from aiortc import sdp as session_description
 from . import parts
 from .mirror import Mirror
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
-from .plane import Plane, PlaneFactory, Section
+from .payload import CODECS
+from .plane import Format, Plane, PlaneFactory, Section
 
 MAX_CHANNELS = 16
 
@@ -183,17 +185,35 @@ class Leg:
 def _section(
     transceiver: RTCRtpTransceiver, media: session_description.MediaDescription
 ) -> Section:
-    types = [(c.payloadType or 0, c.name.lower()) for c in parts.codecs_of(transceiver)]
+    formats = {f.payload_type: f for f in map(_format, parts.codecs_of(transceiver))}
     named = tuple(source.ssrc for source in media.ssrc)
     for group in media.ssrc_group:
         if group.semantic == "FID":
             named = tuple(int(item) for item in group.items)
     return Section(
         mid=transceiver.mid or "",
-        kind=transceiver.kind,
-        payload_types=frozenset(number for number, name in types if name != "rtx"),
-        rtx_types=frozenset(number for number, name in types if name == "rtx"),
+        kind="audio" if transceiver.kind == "audio" else "video",
+        payload_types=frozenset(number for number, form in formats.items() if form.apt is None),
+        rtx_types=frozenset(number for number, form in formats.items() if form.apt is not None),
         ours=parts.sources_of(transceiver),
         theirs=named if len(named) <= 2 else (),
         returns=transceiver.currentDirection in ("sendrecv", "sendonly"),
+        receives=transceiver.currentDirection in ("sendrecv", "recvonly"),
+        formats=formats,
+        extensions=parts.extensions_of(transceiver),
+    )
+
+
+def _format(codec: RTCRtpCodecParameters) -> Format:
+    apt = codec.parameters.get("apt")
+    name = codec.name.lower()
+    return Format(
+        payload_type=codec.payloadType or 0,
+        name=name,
+        codec=next((known for known in CODECS if known.lower() == name), None),
+        clock_rate=codec.clockRate,
+        channels=codec.channels or 1,
+        apt=apt if name == "rtx" and isinstance(apt, int) else None,
+        nack=any(f.type == "nack" and not f.parameter for f in codec.rtcpFeedback),
+        parameters=codec.parameters,
     )

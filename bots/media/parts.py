@@ -120,6 +120,11 @@ def codecs_of(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]:
     return transceiver._codecs
 
 
+def extensions_of(transceiver: RTCRtpTransceiver) -> dict[str, int]:
+    """The ids of the negotiated header extensions, by URI."""
+    return {extension.uri: extension.id for extension in transceiver._headerExtensions}
+
+
 def take_packets(
     receiver: RTCRtpReceiver, take: Callable[[RtpPacket, int], Awaitable[None]]
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,9 +17,30 @@ from aioice.ice import CandidatePair, Connection
 from aiortc import RTCDataChannel, RTCDtlsTransport
 
 from . import parts, rtp
+from .frames import Kind
 from .guard import Guard
+from .payload import Codec
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a payload type of a section means.
+
+    `codec` is None for what is neither sound nor picture, as `telephone-event`; `apt` is the
+    payload type that a retransmission format (rtx, RFC 4588) stands for. `nack`: what is lost
+    may be asked for again.
+    """
+
+    payload_type: int
+    name: str
+    codec: Codec | None
+    clock_rate: int
+    channels: int
+    apt: int | None
+    nack: bool
+    parameters: Mapping[str, int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +48,21 @@ class Section:
     """One media section of the session as negotiated.
 
     `ours` and `theirs`: SSRCs of media and of retransmission, in this order; those of the
-    peer as far as its offer names them. `returns`: the peer wants to get media from us.
+    peer as far as it names them. `returns`: the peer wants to get media from us, `receives`:
+    it may send us some. `formats` by payload type, in the order of preference. `extensions`:
+    ids of header extensions by URI.
     """
 
     mid: str
-    kind: str
+    kind: Kind
     payload_types: frozenset[int]
     rtx_types: frozenset[int]
     ours: tuple[int, int]
     theirs: tuple[int, ...]
     returns: bool
+    receives: bool
+    formats: Mapping[int, Format]
+    extensions: Mapping[str, int]
 
 
 @dataclass(slots=True)
