@@ -1,7 +1,8 @@
 """A bot's side of one call's media: answers offers, survives restarts, notices silence.
 
-Used by one call, from one task: `answer` and `add_candidate` as signalling brings them,
-`close` at the end. What happens to the media comes back through `on_change`.
+Used by one call, from one task: `answer` and `add_candidate` as signalling brings them (who
+calls begins with `offer` and `accept`), `close` at the end. What happens to the media comes
+back through `on_change`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
 from aiortc import RTCIceServer
 
 from ringback.server.protocol import Candidate, IceServer, Part, Report
 
+from .media.frames import Kind
 from .media.leg import Leg
 from .media.mirror import Mirror
 from .media.offer import BadOffer, read_candidate, read_offer
@@ -101,25 +103,52 @@ class Peer:
         # Browsers begin DTLS anew only where the fingerprint is another (RFC 8842, section 4).
         certificate = Certificate.generateCertificate() if self._legs else self._certificate
         leg = Leg(self._servers, self._look, certificate, self._make_plane)
+        answer = await self._described(leg, leg.answer(offer))
+        old, self._leg = self._leg, leg
+        self._legs += 1
+        self._begin(leg)
+        if old is not None:
+            await old.close()
+        self._look()
+        return answer
+
+    async def offer(self, kinds: Sequence[Kind], channel: str | None = None) -> str:
+        """An offer of these kinds of media, and of a data channel of this label: to be made
+        once, by who calls, before anything else. What the plane sends and receives decides
+        about the directions."""
+        leg = Leg(self._servers, self._look, self._certificate, self._make_plane)
+        offer = await self._described(leg, leg.offer(kinds, channel))
+        self._leg = leg
+        return offer
+
+    async def accept(self, sdp: str) -> None:
+        """Take the answer to our offer. Raises `BadOffer`."""
+        leg = self._leg
+        if leg is None:
+            raise BadOffer("There is no offer of ours to be answered.")
+        await leg.accept(read_offer(sdp))
+        self._begin(leg)
+        self._look()
+
+    async def _described(self, leg: Leg, describing: Awaitable[str]) -> str:
         try:
-            answer = await leg.answer(offer)
+            description = await describing
         except BaseException:
             await leg.close()
             raise
         if self._closed:
             await leg.close()
             raise BadOffer("The call is over.")
-        old, self._leg = self._leg, leg
+        return description
+
+    def _begin(self, leg: Leg) -> None:
+        """A connection is being made: what is told of it counts from here."""
         self._legs += 1
         self._started = self._heard_at = time.monotonic()
         self._heard = 0
         if self._on_plane is not None and leg.plane is not None:
             self._on_plane(leg.plane)
-        if old is not None:
-            await old.close()
         self._timer = self._timer or asyncio.get_running_loop().call_later(TICK, self._tick)
-        self._look()
-        return answer
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """One more address of the peer (None or an empty one: no more).
@@ -128,10 +157,10 @@ class Peer:
         Raises `BadOffer` for what is no candidate.
         """
         leg = self._leg
-        if leg is None or leg.offer is None or candidate is None or not candidate.candidate:
+        if leg is None or leg.remote is None or candidate is None or not candidate.candidate:
             return
         fragment = candidate.username_fragment
-        if fragment is not None and f"a=ice-ufrag:{fragment}" not in leg.offer.transport:
+        if fragment is not None and f"a=ice-ufrag:{fragment}" not in leg.remote.transport:
             return
         read = read_candidate(candidate.candidate)
         if read is not None:
@@ -161,7 +190,7 @@ class Peer:
     def _look(self) -> None:
         """Tell what changed, if anything did."""
         leg = self._leg
-        if leg is None or self._closed:
+        if leg is None or self._closed or not self._legs:
             return
         match leg.state:
             case "connected":

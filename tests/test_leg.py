@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from aiortc import RTCIceServer
 from aiortc.sdp import MediaDescription, SessionDescription
 
+from ringback.bots.media.endpoint import Endpoint
+from ringback.bots.media.frames import Kind
 from ringback.bots.media.leg import Leg
 from ringback.bots.media.mirror import Mirror
 from ringback.bots.media.offer import BadOffer, read_offer
@@ -163,21 +167,21 @@ async def answer(leg: Leg, offer: str) -> list[MediaDescription]:
 
 async def test_a_chromium_offer(leg: Leg) -> None:
     audio, video, channel = await answer(leg, CHROMIUM)
-    assert [c.payloadType for c in audio.rtp.codecs] == [111, 9, 0, 8]
-    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 108, 109]
+    assert [c.payloadType for c in audio.rtp.codecs] == [111, 9, 0, 8, 110]
+    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 104, 107, 108, 109, 45, 46]
     assert (audio.direction, video.direction) == ("sendrecv", "sendrecv")
     assert {(e.id, e.uri) for e in video.rtp.headerExtensions} == {
         (2, AST),
         (4, "urn:ietf:params:rtp-hdrext:sdes:mid"),
     }
     feedback = {(f.type, f.parameter) for f in video.rtp.codecs[0].rtcpFeedback}
-    assert feedback == {("nack", None), ("nack", "pli"), ("goog-remb", None)}
+    assert feedback == {("nack", None), ("nack", "pli"), ("goog-remb", None), ("ccm", "fir")}
     assert channel.sctp_port == 5000
 
 
 async def test_a_firefox_offer(leg: Leg) -> None:
     audio, video = await answer(leg, FIREFOX)
-    assert [c.payloadType for c in audio.rtp.codecs] == [109, 9, 0, 8]
+    assert [c.payloadType for c in audio.rtp.codecs] == [109, 9, 0, 8, 101]
     assert [c.payloadType for c in video.rtp.codecs] == [120, 124]
     assert video.port != 0
     assert video.direction == "sendrecv"
@@ -222,10 +226,104 @@ async def test_directions(leg: Leg, offered: str, answered: str) -> None:
 
 
 async def test_only_codecs_that_nobody_here_knows(leg: Leg) -> None:
-    lines = [x for x in CHROMIUM.splitlines() if "VP8" not in x and "H264" not in x]
+    lines = [x for x in CHROMIUM.splitlines() if not re.search("VP8|H264|AV1|:10[4789] ", x)]
     with pytest.raises(BadOffer) as caught:
         await answer(leg, "\n".join(lines) + "\n")
     assert caught.value.part == "media"
+
+
+@pytest.mark.parametrize("codec", ["VP9", "AV1"])
+async def test_codecs_that_aiortc_does_not_know(leg: Leg, codec: str) -> None:
+    lines = [x for x in CHROMIUM.splitlines() if not re.search("VP8|H264|AV1|:10[4789] ", x)]
+    at = lines.index("a=rtpmap:97 rtx/90000")
+    lines[at:at] = [
+        f"a=rtpmap:96 {codec}/90000",
+        "a=fmtp:96 profile-id=2",
+        f"a=rtpmap:45 {codec}/90000",
+    ]
+    _, video, _ = await answer(leg, "\n".join(lines) + "\n")
+    found = {c.payloadType: (c.name, c.parameters) for c in video.rtp.codecs}
+    assert found == {
+        96: (codec, {"profile-id": "2"}),
+        97: ("rtx", {"apt": 96}),
+        45: (codec, {}),
+        46: ("rtx", {"apt": 45}),
+    }
+
+
+async def test_every_profile_is_answered_as_it_was_offered(leg: Leg) -> None:
+    offer = CHROMIUM.replace("profile-level-id=42e01f", "profile-level-id=640c34")
+    _, video, _ = await answer(leg, offer)
+    profiles = [c.parameters.get("profile-level-id") for c in video.rtp.codecs]
+    assert [p for p in profiles if p] == ["42001f", "640c34"]
+
+
+async def test_an_endpoint_takes_what_it_can_take_apart() -> None:
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint)
+    audio, video, _ = await answer(leg, CHROMIUM)
+    assert [c.payloadType for c in audio.rtp.codecs] == [111, 0, 8, 110]
+    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 108, 109]
+    assert (audio.direction, video.direction) == ("recvonly", "recvonly")
+    await leg.close()
+
+
+async def test_an_endpoint_refuses_what_it_cannot_take_apart() -> None:
+    lines = [x for x in CHROMIUM.splitlines() if not re.search("VP8|H264|:10[4789] ", x)]
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint)
+    with pytest.raises(BadOffer) as caught:
+        await answer(leg, "\n".join(lines) + "\n")
+    assert caught.value.part == "media"
+    await leg.close()
+
+
+@pytest.mark.parametrize(
+    ("receives", "sends", "audio", "video"),
+    [
+        (("audio",), (), "recvonly", "inactive"),
+        (("audio", "video"), ("audio",), "sendrecv", "recvonly"),
+        ((), ("video",), "inactive", "sendonly"),
+    ],
+)
+async def test_an_endpoint_says_what_it_receives_and_sends(
+    receives: tuple[Kind, ...], sends: tuple[Kind, ...], audio: str, video: str
+) -> None:
+    plane = partial(Endpoint, receives=receives, sends=sends)
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), plane)
+    [first, second, _] = await answer(leg, CHROMIUM)
+    assert (first.direction, second.direction) == (audio, video)
+    assert isinstance(leg.plane, Endpoint)
+    assert {t.kind for t in leg.plane.incoming.values()} == set(receives)
+    assert {t.kind for t in leg.plane.outgoing.values()} == set(sends)
+    await leg.close()
+
+
+async def test_an_offer_of_ours() -> None:
+    both: tuple[Kind, ...] = ("audio", "video")
+    plane = partial(Endpoint, receives=both[:1], sends=both)
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), plane)
+    sdp = await leg.offer(["audio", "video"], "control")
+    audio, video, channel = SessionDescription.parse(sdp).media
+    assert (audio.direction, video.direction) == ("sendrecv", "sendonly")
+    assert [c.name for c in audio.rtp.codecs if c.name != "telephone-event"] == [
+        "opus",
+        "PCMU",
+        "PCMA",
+    ]
+    assert [c.name for c in video.rtp.codecs if c.name != "rtx"] == ["VP8", "VP9", *["H264"] * 4]
+    assert channel.kind == "application"
+    assert audio.ice_candidates
+    assert "stun" not in sdp
+    with pytest.raises(RuntimeError):
+        await leg.offer(["audio"])
+    await leg.close()
+
+
+async def test_an_answer_that_nobody_asked_for(leg: Leg) -> None:
+    with pytest.raises(BadOffer, match="no offer of ours"):
+        await leg.accept(read_offer(CHROMIUM))
+    await leg.offer(["audio"])
+    with pytest.raises(BadOffer, match="The answer cannot be taken"):
+        await leg.accept(read_offer(CHROMIUM))
 
 
 async def test_a_later_offer_is_for_this_leg_if_the_transport_is_the_same(leg: Leg) -> None:
@@ -235,6 +333,7 @@ async def test_a_later_offer_is_for_this_leg_if_the_transport_is_the_same(leg: L
     await leg.answer(first)
     states.append(leg.state)
     assert leg.takes(read_offer(CHROMIUM.replace("a=sendrecv", "a=inactive")))
+    assert leg.takes(read_offer(CHROMIUM.replace("a=setup:actpass", "a=setup:active")))
     assert not leg.takes(read_offer(CHROMIUM.replace("/+Wi", "abcd")))
     assert not leg.takes(read_offer(CHROMIUM.replace("5C", "5D")))
     await leg.close()

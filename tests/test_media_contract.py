@@ -22,6 +22,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDtlsTransport,
     RTCPeerConnection,
+    RTCRtpCodecParameters,
     RTCRtpReceiver,
     RTCRtpSender,
     RTCSessionDescription,
@@ -155,6 +156,40 @@ def test_nothing_of_transport_wide_feedback_is_negotiated() -> None:
         "aiortc now negotiates transport-wide sequence numbers, which a mirror must not return"
     )
     assert "transport-cc" not in feedback
+
+
+@needs_address
+async def test_a_negotiator_decides_about_offers_and_answers_in_its_own_task_only() -> None:
+    vp9 = RTCRtpCodecParameters("video/VP9", 90000, payloadType=98)
+    own = parts.Negotiator(offered=lambda kind: [vp9], common=lambda theirs: theirs[:1])
+    one, two = RTCPeerConnection(CONFIGURATION), RTCPeerConnection(CONFIGURATION)
+    one.addTransceiver("video")
+    with parts.negotiating(own):
+        offer = await one.createOffer()
+        await one.setLocalDescription(offer)
+        assert "VP9" in offer.sdp, "createOffer no longer takes its codecs from the list CODECS"
+        await two.setRemoteDescription(offer)
+        answer = await two.createAnswer()
+        assert "VP9" in answer.sdp, (
+            "setRemoteDescription no longer asks find_common_codecs for the codecs"
+        )
+    plain = RTCPeerConnection(CONFIGURATION)
+    plain.addTransceiver("video")
+    other = (await plain.createOffer()).sdp
+    assert "VP9" not in other
+    assert "VP8" in other
+    for pc in (one, two, plain):
+        await pc.close()
+
+
+@needs_address
+async def test_header_extensions_are_read_of_a_transceiver(answerer: RTCPeerConnection) -> None:
+    [audio, _] = answerer.getTransceivers()
+    extensions = parts.extensions_of(audio)
+    sdp = (await answerer.createAnswer()).sdp
+    assert extensions
+    for uri, number in extensions.items():
+        assert f"a=extmap:{number} {uri}" in sdp, "RTCRtpTransceiver._headerExtensions is another"
 
 
 # --- aioice -------------------------------------------------------------------------------

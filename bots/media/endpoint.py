@@ -23,13 +23,14 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from aioice.ice import Connection
-from aiortc import RTCDataChannel, RTCDtlsTransport
+from aiortc import RTCDataChannel, RTCDtlsTransport, RTCRtpCodecParameters
 
 from . import packet, parts, rtcp, rtp
 from .channel import Channel
 from .frames import Kind
 from .incoming import Incoming
 from .outgoing import Outgoing
+from .payload import CODECS
 from .plane import Direction, Plane, Section
 
 CAP = 2_500_000
@@ -96,6 +97,14 @@ class Endpoint(Plane):
         if receives and sends:
             return "sendrecv"
         return "recvonly" if receives else "sendonly" if sends else "inactive"
+
+    def takes(self, codec: RTCRtpCodecParameters) -> bool:
+        """What can be taken apart into frames and put together again, and telephone keys."""
+        name = codec.name.lower()
+        if name == "h264":
+            # Mode 0 would need each unit of a picture to fit into one packet.
+            return str(codec.parameters.get("packetization-mode", "0")) == "1"
+        return name == "telephone-event" or name in (known.lower() for known in CODECS)
 
     def configure(self, sections: Iterable[Section]) -> None:
         """Take over what was negotiated, now or anew; tracks stay what they are."""

@@ -1,4 +1,4 @@
-"""One RTCPeerConnection that answers offers; what becomes of the media is its plane's matter.
+"""One RTCPeerConnection: it answers offers, or makes one; the media is its plane's matter.
 
 A leg lives as long as the peer keeps its ICE and DTLS parameters; aiortc cannot restart
 either, so a peer that does gets a new leg.
@@ -7,7 +7,8 @@ either, so a peer that does gets a new leg.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from aiortc import (
@@ -23,7 +24,8 @@ from aiortc import (
 )
 from aiortc import sdp as session_description
 
-from . import parts
+from . import negotiation, parts
+from .frames import Kind
 from .mirror import Mirror
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
 from .payload import CODECS
@@ -35,7 +37,11 @@ State = Literal["new", "ice", "dtls", "connected", "failed", "closed"]
 
 
 class Leg:
-    """A connection to the peer, made from its offer. Call `answer` first, `close` at the end.
+    """A connection to the peer. Call `answer` first, or `offer` and then `accept`; `close` at
+    the end.
+
+    A leg that answers never offers: it is the impolite peer, and has no open offer that the
+    peer's own could meet. A leg that has offered, once, answers from then on.
 
     `changed` is called (without arguments, from the event loop) when `state` may be another.
     `plane` makes, once there is a transport, what gets the media.
@@ -48,7 +54,7 @@ class Leg:
         certificate: parts.Certificate,
         plane: PlaneFactory = Mirror,
     ) -> None:
-        self.offer: Offer | None = None
+        self.remote: Offer | None = None
         self.plane: Plane | None = None
         self._make_plane = plane
         self._pc = RTCPeerConnection(
@@ -67,7 +73,7 @@ class Leg:
         match self._pc.connectionState:
             case "connected" | "failed" | "closed" as state:
                 return state
-        if self.offer is None:
+        if self.remote is None:
             return "new"
         return "dtls" if self._pc.iceConnectionState == "completed" else "ice"
 
@@ -88,33 +94,72 @@ class Leg:
 
     def takes(self, offer: Offer) -> bool:
         """Whether a later offer is for this leg, not for a new one."""
-        return self.offer is not None and self.offer.transport == offer.transport
+        return self.remote is not None and self.remote.same_transport(offer)
 
     async def answer(self, offer: Offer) -> str:
         """Take an offer, the first or a later one on the same transport; the answer's SDP.
 
         Raises `BadOffer` when there is nothing in it that can be answered.
         """
-        try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            transport = parts.dtls_of(self._pc)
-            if self.plane is None:
-                self.plane = self._make_plane(transport, parts.ice_of(transport))
-            remote = session_description.SessionDescription.parse(offer.sdp)
-            self._prepare(remote, self.plane)
+        with _whose_fault("The offer"):
+            with parts.negotiating(self._negotiator()):
+                await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            plane = self.plane or self._make()
+            self._prepare(plane)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            # aiortc's parsers meet what strangers wrote: whatever they raise is the offer's.
-            raise BadOffer(f"The offer cannot be answered: {error!r:.200}", "media") from error
-        if self.offer is None:
-            self.plane.guard.watch()
-        self.offer = offer
-        self.plane.configure(self._sections(remote))
-        for candidate in offer.candidates:
-            await self.add_candidate(candidate)
+        await self._agreed(offer, plane)
         return self._pc.localDescription.sdp
+
+    async def offer(self, kinds: Sequence[Kind], channel: str | None = None) -> str:
+        """Offer sections of these kinds, and a data channel of this label; the offer's SDP.
+
+        To be called once, before anything else; then comes `accept`.
+        """
+        if self.plane is not None:
+            raise RuntimeError("a leg offers once, and first")
+        for kind in kinds:
+            self._pc.addTransceiver(kind)
+        # After the tracks: aiortc stops the common transport of a channel that came first.
+        opened = self._pc.createDataChannel(channel) if channel is not None else None
+        plane = self._make()
+        for transceiver in self._pc.getTransceivers():
+            parts.hold_still(transceiver)
+            transceiver.direction = plane.direction(transceiver.kind)
+        with parts.negotiating(self._negotiator(plane)):
+            await self._pc.setLocalDescription(await self._pc.createOffer())
+        plane.guard.watch()
+        if opened is not None:
+            self._on_channel(opened)
+        return self._pc.localDescription.sdp
+
+    async def accept(self, answer: Offer) -> None:
+        """Take the answer to our offer. Raises `BadOffer` when it is none."""
+        if self.plane is None or self.remote is not None:
+            raise BadOffer("There is no offer of ours to be answered.")
+        with _whose_fault("The answer"), parts.negotiating(self._negotiator(self.plane)):
+            await self._pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        await self._agreed(answer, self.plane)
+
+    def _make(self) -> Plane:
+        transport = parts.dtls_of(self._pc)
+        self.plane = self._make_plane(transport, parts.ice_of(transport))
+        return self.plane
+
+    def _negotiator(self, plane: Plane | None = None) -> parts.Negotiator:
+        takes = plane.takes if plane is not None else lambda codec: True
+        return parts.Negotiator(
+            offered=lambda kind: negotiation.offered(kind, takes), common=negotiation.common
+        )
+
+    async def _agreed(self, remote: Offer, plane: Plane) -> None:
+        """Both sides have described themselves, now or anew."""
+        if self.remote is None:
+            plane.guard.watch()
+        self.remote = remote
+        described = session_description.SessionDescription.parse(remote.sdp)
+        plane.configure(self._sections(described))
+        for candidate in remote.candidates:
+            await self.add_candidate(candidate)
 
     async def add_candidate(self, candidate: RemoteCandidate) -> bool:
         """Try one more address of the peer; whether it was taken.
@@ -122,7 +167,7 @@ class Leg:
         That there are no more is never told to aioice: it would give up a peer whose own
         checks have yet to show where it is (one that hides its addresses, for example).
         """
-        if self.offer is None or self._candidates >= MAX_CANDIDATES:
+        if self.remote is None or self._candidates >= MAX_CANDIDATES:
             return False
         self._candidates += 1
         await self._pc.addIceCandidate(
@@ -149,16 +194,15 @@ class Leg:
             self.plane.close()
         await self._pc.close()
 
-    def _prepare(self, remote: session_description.SessionDescription, plane: Plane) -> None:
+    def _prepare(self, plane: Plane) -> None:
         """Take and give what the plane wants, in just the form in which the peer sends it."""
-        offered = {m.rtp.muxId: {c.payloadType: c for c in m.rtp.codecs} for m in remote.media}
         for transceiver in self._pc.getTransceivers():
             parts.hold_still(transceiver)
             transceiver.direction = plane.direction(transceiver.kind)
-            for codec in parts.codecs_of(transceiver):
-                theirs = offered.get(transceiver.mid or "", {}).get(codec.payloadType)
-                if theirs is not None and theirs.mimeType.lower() == codec.mimeType.lower():
-                    codec.parameters = theirs.parameters
+            codecs = parts.codecs_of(transceiver)
+            codecs[:] = negotiation.keep(codecs, plane.takes)
+            if not codecs:
+                raise ValueError("no codec is known here")
 
     def _sections(self, remote: session_description.SessionDescription) -> list[Section]:
         media = {m.rtp.muxId: m for m in remote.media}
@@ -180,6 +224,17 @@ class Leg:
         channel.on("close", forget)
         if self.plane is not None:
             self.plane.take_channel(channel)
+
+
+@contextmanager
+def _whose_fault(what: str) -> Iterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        # aiortc's parsers meet what strangers wrote: whatever they raise is the stranger's.
+        raise BadOffer(f"{what} cannot be taken: {error!r:.200}", "media") from error
 
 
 def _section(

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aioice.ice import Connection
-from aiortc import RTCDataChannel, RTCDtlsTransport
+from aiortc import RTCDataChannel, RTCDtlsTransport, RTCRtpCodecParameters
 
 from . import rtp
 from .plane import Direction, Plane, Section
@@ -75,6 +75,10 @@ class Mirror(Plane):
     def direction(self, kind: str) -> Direction:
         """Everything that the peer sends, it can have back."""
         return "sendrecv"
+
+    def takes(self, codec: RTCRtpCodecParameters) -> bool:
+        """What is not looked at can be anything."""
+        return True
 
     def take_channel(self, channel: RTCDataChannel) -> None:
         """Return each message of a data channel."""

@@ -53,12 +53,23 @@ class RemoteCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A checked offer. `transport` changes when the peer starts ICE or DTLS anew."""
+    """A checked offer, or answer. `transport` changes when the peer starts ICE or DTLS anew."""
 
     sdp: str
     transport: tuple[str, ...]
     candidates: tuple[RemoteCandidate, ...]
     refused: int
+
+    def same_transport(self, other: Offer) -> bool:
+        """Whether another description of the peer's is for the same ICE and DTLS.
+
+        Who begins with DTLS is said anew in each: open in an offer, decided in an answer.
+        """
+
+        def parameters(offer: Offer) -> list[str]:
+            return [line for line in offer.transport if not line.startswith("a=setup:")]
+
+        return parameters(self) == parameters(other)
 
 
 def read_candidate(line: str) -> RemoteCandidate | None:

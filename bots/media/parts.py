@@ -7,7 +7,9 @@ sentence, and not in a call.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -19,7 +21,9 @@ from aiortc import (
     RTCRtpCodecParameters,
     RTCRtpReceiver,
     RTCRtpTransceiver,
+    rtcpeerconnection,
 )
+from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from OpenSSL import SSL
@@ -98,6 +102,49 @@ def proven(connection: Connection, protocol: StunProtocol, address: tuple[str, i
 def nominated(connection: Connection) -> CandidatePair | None:
     """The pair that carries the call's data, if there is one."""
     return connection._nominated.get(1)
+
+
+Codecs = list[RTCRtpCodecParameters]
+_common = rtcpeerconnection.find_common_codecs
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiator:
+    """What a connection can do: the codecs it `offered` for a kind, and of the peer's (`common`)
+    those that it takes."""
+
+    offered: Callable[[str], Codecs]
+    common: Callable[[Codecs], Codecs]
+
+
+_negotiator: ContextVar[Negotiator | None] = ContextVar("negotiator", default=None)
+
+
+class _KnownCodecs(dict[str, Codecs]):
+    """aiortc's list of codecs, but for connections with a negotiator of their own."""
+
+    def __getitem__(self, kind: str) -> Codecs:
+        own = _negotiator.get()
+        return super().__getitem__(kind) if own is None else own.offered(kind)
+
+
+def _find_common(local: Codecs, remote: Codecs) -> Codecs:
+    own = _negotiator.get()
+    return _common(local, remote) if own is None else own.common(remote)
+
+
+rtcpeerconnection.CODECS = _KnownCodecs(CODECS)  # type: ignore[attr-defined]
+rtcpeerconnection.find_common_codecs = _find_common  # type: ignore[assignment]
+
+
+@contextmanager
+def negotiating(negotiator: Negotiator) -> Iterator[None]:
+    """Let descriptions that are set or created meanwhile (in this task) be made this way."""
+    token = _negotiator.set(negotiator)
+    try:
+        yield
+    finally:
+        _negotiator.reset(token)
 
 
 def hold_still(transceiver: RTCRtpTransceiver) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aioice.ice import CandidatePair, Connection
-from aiortc import RTCDataChannel, RTCDtlsTransport
+from aiortc import RTCDataChannel, RTCDtlsTransport, RTCRtpCodecParameters
 
 from . import parts, rtp
 from .frames import Kind
@@ -104,8 +104,12 @@ class Plane(ABC):
         """What we want of a media section, `audio` or `video`, as seen from our side."""
 
     @abstractmethod
+    def takes(self, codec: RTCRtpCodecParameters) -> bool:
+        """Whether media of this codec is of use here."""
+
+    @abstractmethod
     def take_channel(self, channel: RTCDataChannel) -> None:
-        """The peer has opened a data channel."""
+        """The peer has opened a data channel, or we have."""
 
     def close(self) -> None:
         """Free what the plane holds. Called when its leg ends."""

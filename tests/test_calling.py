@@ -1,0 +1,230 @@
+"""Peers that call: a headless caller offers once, and pictures go over what is then agreed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from fractions import Fraction
+from functools import partial
+
+import av
+import pytest
+from aiortc import RTCSessionDescription
+
+from ringback.bots.media.channel import Channel
+from ringback.bots.media.endpoint import Endpoint
+from ringback.bots.media.frames import Frame
+from ringback.bots.media.incoming import Incoming
+from ringback.bots.media.outgoing import Outgoing
+from ringback.bots.media.parts import Certificate
+from ringback.bots.media.payload import Codec
+from ringback.bots.peer import BadOffer, Change, Peer
+from tests.callers import HEIGHT, PATIENCE, RATE, WIDTH, Caller, needs_address, number_of, picture
+
+pytestmark = needs_address
+
+ENCODERS = {"VP8": "libvpx", "VP9": "libvpx-vp9", "H264": "libx264"}
+DECODERS = {"VP8": "vp8", "VP9": "vp9", "H264": "h264"}
+
+
+def coded(codec: Codec, count: int) -> list[tuple[bytes, bool]]:
+    """Numbered pictures, and whether each is a keyframe."""
+    encoder = av.CodecContext.create(ENCODERS[codec], "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    encoder.time_base = Fraction(1, RATE)
+    encoder.options = (
+        {"tune": "zerolatency", "profile": "baseline"}
+        if codec == "H264"
+        else {"lag-in-frames": "0", "deadline": "realtime", "cpu-used": "8"}
+    )
+    packets = [p for n in range(count) for p in encoder.encode(_timed(n))] + encoder.encode(None)
+    return [(bytes(p), p.is_keyframe) for p in packets]
+
+
+def _timed(number: int) -> av.VideoFrame:
+    frame = picture(number)
+    frame.pts = number
+    return frame
+
+
+class End:
+    """A peer with an endpoint, what comes in and what can go out."""
+
+    def __init__(self, **options: object) -> None:
+        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
+        self.channels: asyncio.Queue[Channel] = asyncio.Queue()
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+        self.outgoing: dict[str, Outgoing] = {}
+        factory = partial(
+            Endpoint,
+            on_incoming=self._take,
+            on_outgoing=self._give,
+            on_channel=self.channels.put_nowait,
+            **options,  # type: ignore[arg-type]
+        )
+        certificate = Certificate.generateCertificate()
+        self.peer = Peer([], certificate, self.changes.put_nowait, plane=factory)
+
+    def _take(self, track: Incoming) -> None:
+        track.on_frame = self.frames.put_nowait
+
+    def _give(self, track: Outgoing) -> None:
+        self.outgoing[track.kind] = track
+
+    async def connected(self) -> list[Change]:
+        """The changes up to the connection."""
+        seen: list[Change] = []
+        async with asyncio.timeout(PATIENCE):
+            while not seen or seen[-1].state != "connected":
+                seen.append(await self.changes.get())
+        return seen
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[list[Peer]]:
+    """Whatever peers a test puts in here are closed at its end."""
+    made: list[Peer] = []
+    yield made
+    for peer in made:
+        await peer.close()
+
+
+async def call(caller: Peer, callee: Peer, channel: str | None = None) -> None:
+    await caller.accept(await callee.answer(await caller.offer(["audio", "video"], channel)))
+
+
+async def send(track: Outgoing, frames: list[tuple[bytes, bool]]) -> None:
+    for number, (data, keyframe) in enumerate(frames):
+        assert track.send(data, number * 90000 // RATE, keyframe=keyframe)
+        await asyncio.sleep(0.01)
+
+
+async def shown(end: End, count: int, codec: str) -> list[int]:
+    decoder = av.CodecContext.create(DECODERS[codec], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    numbers: list[int] = []
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(count):
+            frame = await end.frames.get()
+            assert frame.codec == codec
+            numbers += [number_of(p) for p in decoder.decode(av.Packet(frame.data))]
+    return numbers + [number_of(p) for p in decoder.decode(None)]
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
+async def test_pictures_go_from_caller_to_callee(ends: list[Peer], codec: Codec) -> None:
+    caller, callee = End(receives=(), sends=("video",)), End()
+    ends += [caller.peer, callee.peer]
+    await call(caller.peer, callee.peer)
+    await asyncio.gather(caller.connected(), callee.connected())
+    track = caller.outgoing["video"]
+    track.select(codec)
+    frames = coded(codec, 10)
+    _, numbers = await asyncio.gather(send(track, frames), shown(callee, 10, codec))
+    assert numbers == list(range(10))
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
+async def test_the_echo_returns_every_codec(ends: list[Peer], codec: Codec) -> None:
+    caller = End(sends=("audio", "video"))
+    there = asyncio.Event()
+
+    def look(change: Change) -> None:
+        if change.state == "connected":
+            there.set()
+
+    echo = Peer([], Certificate.generateCertificate(), look)
+    ends += [caller.peer, echo]
+    await call(caller.peer, echo)
+    assert await caller.connected() == [
+        Change("connecting", "ice"),
+        Change("connecting", "dtls"),
+        Change("connected"),
+    ]
+    async with asyncio.timeout(PATIENCE):
+        await there.wait()
+    track = caller.outgoing["video"]
+    track.select(codec)
+    _, numbers = await asyncio.gather(send(track, coded(codec, 10)), shown(caller, 10, codec))
+    assert numbers == list(range(10))
+
+
+async def test_channels_that_the_caller_opens(ends: list[Peer]) -> None:
+    caller, callee = End(), End()
+    ends += [caller.peer, callee.peer]
+    await call(caller.peer, callee.peer, "control")
+    heard: asyncio.Queue[str | bytes] = asyncio.Queue()
+    opened, closed = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(PATIENCE):
+        ours = await caller.channels.get()
+        assert not ours.send("too early")
+        ours.on_open, ours.on_close = opened.set, closed.set
+        theirs = await callee.channels.get()
+        assert (ours.label, theirs.label) == ("control", "control")
+        ours.on_message = theirs.on_message = heard.put_nowait
+        await opened.wait()
+        assert theirs.send("hello")
+        assert await heard.get() == "hello"
+        assert ours.send(b"\x00\x01")
+        assert await heard.get() == b"\x00\x01"
+        theirs.close()
+        await closed.wait()
+    assert not ours.send("too late")
+
+
+async def test_the_callee_may_add_media_later_on_the_same_connection(ends: list[Peer]) -> None:
+    end = End()
+    ends.append(end.peer)
+    caller = Caller(video=None)
+    await caller.call(end.peer.answer)
+    leg = end.peer.leg
+    caller.add(caller.pictures, "VP8")
+    await caller.accept(await end.peer.answer(await caller.offer()))
+    async with asyncio.timeout(PATIENCE):
+        while (await end.frames.get()).kind != "video":
+            pass
+    assert end.peer.leg is leg
+    await caller.close()
+
+
+async def test_one_that_was_called_may_offer_to_the_caller_afterwards(ends: list[Peer]) -> None:
+    """A browser that answered us switches its camera on: it offers on the connection there is."""
+    end = End()
+    ends.append(end.peer)
+    other = Caller(video=None)
+    offer = await end.peer.offer(["audio"])
+    await other.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    await other.pc.setLocalDescription(await other.pc.createAnswer())
+    await end.peer.accept(other.pc.localDescription.sdp)
+    await other.connected()
+    leg = end.peer.leg
+    other.add(other.pictures, "VP8")
+    await other.accept(await end.peer.answer(await other.offer()))
+    async with asyncio.timeout(PATIENCE):
+        while (await end.frames.get()).kind != "video":
+            pass
+    assert end.peer.leg is leg
+    await other.close()
+
+
+async def test_an_answer_is_taken_once_and_only_after_an_offer(ends: list[Peer]) -> None:
+    caller, callee = End(), End()
+    ends += [caller.peer, callee.peer]
+    with pytest.raises(BadOffer, match="no offer of ours"):
+        await caller.peer.accept("v=0")
+    answer = await callee.peer.answer(await caller.peer.offer(["audio"]))
+    assert caller.changes.empty()
+    await caller.peer.accept(answer)
+    with pytest.raises(BadOffer, match="no offer of ours"):
+        await caller.peer.accept(answer)
+
+
+async def test_a_call_that_ends_before_the_offer_is_made_leaves_nothing(ends: list[Peer]) -> None:
+    end = End()
+    offering = asyncio.create_task(end.peer.offer(["audio"]))
+    await asyncio.sleep(0)
+    await end.peer.close()
+    with pytest.raises(BadOffer, match="over"):
+        await offering
+    assert end.peer.leg is None
