@@ -105,7 +105,6 @@ class Peer:
         leg = Leg(self._servers, self._look, certificate, self._make_plane)
         answer = await self._described(leg, leg.answer(offer))
         old, self._leg = self._leg, leg
-        self._legs += 1
         self._begin(leg)
         if old is not None:
             await old.close()

@@ -143,7 +143,8 @@ async def test_both_are_on_one_clock_of_the_sender(bot: Heard) -> None:
         sent = track.clock.wall(frame.source, frame.timestamp)
         assert sent is not None
         moments[track.kind] = sent - frame.arrived
-    assert moments["audio"] == pytest.approx(moments["video"], abs=0.1)
+    # Frames arrive when the machine has time; a wrong clock would be off by hours.
+    assert moments["audio"] == pytest.approx(moments["video"], abs=2)
     await caller.close()
 
 
