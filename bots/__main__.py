@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust for wss")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
     _add_media(parser)
+    _add_recordings(parser)
     options = parser.parse_args(arguments)
     options.network = _network(parser, options)
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
@@ -77,6 +78,14 @@ def _add_media(parser: argparse.ArgumentParser) -> None:
     add("--public-address", action="append", default=[], metavar="ADDRESS", help="by NAT")
     add("--allow-peers", action="append", default=[], metavar="RANGE", help="private, local-names")
     add("--call-bandwidth", type=int, default=network.BANDWIDTH // 1000, metavar="KBITS")
+
+
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    """What one recording may take, and how much of the disk stays free; 10^6 bytes each."""
+    add = parser.add_argument
+    add("--record-minutes", type=float, default=120.0, metavar="N")
+    add("--record-megabytes", type=float, default=2_000.0, metavar="N")
+    add("--record-free-megabytes", type=float, default=1_000.0, metavar="N")
 
 
 def _network(parser: argparse.ArgumentParser, options: argparse.Namespace) -> network.Network:

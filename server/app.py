@@ -7,11 +7,12 @@ from functools import partial
 
 from aiohttp import web
 
-from . import assets, forms, health, identity, pages, security, sockets, workshop
+from . import assets, forms, health, identity, pages, recordpages, security, sockets, workshop
 from .config import Config
 from .engine.embedded import EmbeddedEngine
 from .exchange import Exchange
-from .keys import CONFIG, ENGINE, EXCHANGE, SECRET
+from .keys import CONFIG, ENGINE, EXCHANGE, SECRET, SHELF
+from .shelf import Shelf
 
 DATABASE = "ringback.sqlite3"
 
@@ -31,6 +32,7 @@ def create_app(config: Config) -> web.Application:
     app[SECRET] = secret
     app[ENGINE] = engine
     app[EXCHANGE] = Exchange(engine, config, partial(identity.read_token, secret))
+    app[SHELF] = Shelf(config.data)
     # Outermost first: a new guest keeps the cookie even where the page turns into an error.
     identity.setup(app, secret, config.secure)
     security.setup(app, config)
@@ -40,6 +42,7 @@ def create_app(config: Config) -> web.Application:
     sockets.setup(app)
     workshop.setup(app)
     app.cleanup_ctx.append(_opened)
+    recordpages.setup(app)
     return app
 
 

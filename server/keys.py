@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .engine.base import Engine
     from .exchange import Exchange
+    from .shelf import Shelf
 
 CONFIG: web.AppKey[Config] = web.AppKey("CONFIG")
 """How this Ringback runs."""
@@ -19,6 +20,8 @@ ENGINE: web.AppKey[Engine] = web.AppKey("ENGINE")
 """What is kept and shared."""
 EXCHANGE: web.AppKey[Exchange] = web.AppKey("EXCHANGE")
 """Rooms, calls and people, over the engine."""
+SHELF: web.AppKey[Shelf] = web.AppKey("SHELF")
+"""The files of recordings."""
 SECRET: web.AppKey[bytes] = web.AppKey("SECRET")
 """What cookies, forms and tokens are signed with."""
 ASSETS: web.AppKey[Assets] = web.AppKey("ASSETS")

@@ -6,8 +6,7 @@ again with the reason beside the field where not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import aiohttp_jinja2
 import jinja2
@@ -16,7 +15,7 @@ from msgspec import Struct
 
 from ringback import __version__
 
-from . import forms, identity, names
+from . import forms, identity, names, render
 from .assets import data_folder
 from .keys import ASSETS, EXCHANGE
 from .protocol import ErrorCode, ProtocolError
@@ -94,7 +93,7 @@ async def join(request: web.Request) -> web.Response:
     if checked.errors:
         return await _home(request, entered, checked.errors, checked.status)
     await identity.remember_name(request, checked.username)
-    return _see(checked.path, {"unlisted": "1"} if entered.unlisted else {})
+    return render.see(checked.path, {"unlisted": "1"} if entered.unlisted else {})
 
 
 async def _home(
@@ -108,7 +107,7 @@ async def _home(
         "errors": errors,
         "rooms": await request.config_dict[EXCHANGE].listed_rooms(),
     }
-    return _page("home.html", request, context, status)
+    return render.page("home.html", request, context, status)
 
 
 # --- rooms
@@ -128,15 +127,15 @@ async def room(request: web.Request) -> web.Response:
     if checked.errors:
         return await _home(request, entered, checked.errors, checked.status)
     if (checked.room, checked.username) != (entered.room, entered.username):
-        return _see(checked.path, request.query)
+        return render.see(checked.path, request.query)
     await identity.remember_name(request, checked.username)
     context = {"room": checked.room, "username": checked.username}
-    return _page("room.html", request, context)
+    return render.page("room.html", request, context)
 
 
 async def door(request: web.Request) -> web.Response:
     """A room without a name: ask for it at home. Made to be sent to others."""
-    return _see("/", {"room": request.match_info["room"]})
+    return render.see("/", {"room": request.match_info["room"]})
 
 
 # --- calls
@@ -167,22 +166,24 @@ async def name_for_calls(request: web.Request) -> web.Response:
     if error:
         return await _call(request, username, to, {"username": error}, status)
     await identity.remember_name(request, name)
-    return _see("/call/", {"to": to} if to else {})
+    return render.see("/call/", {"to": to} if to else {})
 
 
 async def _call(
     request: web.Request, username: str, to: str, errors: Errors, status: int = 200
 ) -> web.Response:
     context = {"csrf": await forms.token(request), "username": username, "errors": errors, "to": to}
-    return _page("call.html", request, context, status)
+    return render.page("call.html", request, context, status)
 
 
 # --- what robots and browsers ask for by themselves
 
 
 async def robots(request: web.Request) -> web.Response:
-    """Rooms and calls are nothing to index (RFC 9309)."""
-    return web.Response(text="User-agent: *\nDisallow: /room/\nDisallow: /call/\n")
+    """Rooms, calls and recordings are nothing to index (RFC 9309)."""
+    return web.Response(
+        text="User-agent: *\nDisallow: /room/\nDisallow: /call/\nDisallow: /recordings/\n"
+    )
 
 
 async def favicon(request: web.Request) -> web.Response:
@@ -192,25 +193,10 @@ async def favicon(request: web.Request) -> web.Response:
 
 async def with_slash(request: web.Request) -> web.Response:
     """An address that lacks its last slash."""
-    return _see(f"{request.rel_url.raw_path}/", request.query)
+    return render.see(f"{request.rel_url.raw_path}/", request.query)
 
 
 # --- shared by the pages
-
-
-def _page(
-    template: str, request: web.Request, context: Mapping[str, object], status: int = 200
-) -> web.Response:
-    response = aiohttp_jinja2.render_template(template, request, context, status=status)
-    # It holds what is this guest's alone and what may be different in a moment.
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
-
-
-def _see(path: str, query: Mapping[str, str]) -> web.Response:
-    """Another page of ours (RFC 9110, 303)."""
-    location = f"{path}?{urlencode(query)}" if query else path
-    return web.Response(status=303, headers={"Location": location})
 
 
 async def _check(request: web.Request, entered: _Entered) -> _Checked:

@@ -214,6 +214,40 @@ class RecordBook:
                 return recording.info(live, key)
         return None
 
+    # --- what was recorded
+
+    async def listed(self, user: str, before: int | None, limit: int) -> list[Recording]:
+        """A user's recordings, newest first; `before` as in `Engine.recordings`."""
+        return await self._engine.recordings(user, before, limit)
+
+    async def of(self, user: str, id: str) -> Recording | None:
+        """A recording that has begun and stands in a user's list."""
+        found = await self._engine.recording(id)
+        if found is None or found.started is None:
+            return None
+        return found if any(p.user == user and p.listed for p in found.people) else None
+
+    async def unlist(self, user: str, id: str) -> bool:
+        """Take an ended recording off a user's list; True when nobody has it any more.
+
+        Raises `ProtocolError`: `NO_SUCH_RECORDING` if it is not in that list, `WRONG_STATE`
+        while it runs.
+        """
+        if await self.of(user, id) is None:
+            raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
+        after = await self._change(id, lambda r: recording.unlist(r, user))
+        return not after.listed and await self._engine.drop_recording(id, after.version)
+
+    async def known(self, id: str) -> bool:
+        """Whether there is such a recording, in whatever state."""
+        return await self._engine.recording(id) is not None
+
+    async def forget_old(self, before: int, limit: int) -> list[str]:
+        """Forget up to `limit` ended recordings asked for before `before` (ms since 1970);
+        returns their ids."""
+        old = await self._engine.old_recordings(before, limit)
+        return [r.id for r in old if await self._engine.drop_recording(r.id, r.version)]
+
     # --- carrying out
 
     async def _of_call(self, call: str) -> Recording:

@@ -87,6 +87,11 @@ class Recording(Struct, frozen=True, omit_defaults=True):
         return all(person.consent is not None for person in self.people)
 
     @property
+    def listed(self) -> bool:
+        """Whether it stands in anybody's list."""
+        return any(person.listed for person in self.people)
+
+    @property
     def solo(self) -> bool:
         """Whether it is of one person, who called the recorder."""
         return len(self.people) == 1
@@ -199,7 +204,10 @@ def unreached(recording: Recording, now: int) -> Recording:
 
 
 def unlist(recording: Recording, user: str) -> Recording:
-    """Take it off a user's list, whatever names they had in the call."""
+    """Take it off a user's list, whatever names they had in the call. Raises `ProtocolError`
+    (`WRONG_STATE`) while it runs."""
+    if recording.live:
+        raise ProtocolError(ErrorCode.WRONG_STATE, "Stop the recording first.")
     people = tuple(replace(p, listed=p.listed and p.user != user) for p in recording.people)
     return _next(replace(recording, people=people))
 

@@ -167,7 +167,14 @@ def bots_arguments(config: Config) -> list[str]:
         arguments += ["--public-address", address]
     for allowed in config.allow_peers:
         arguments += ["--allow-peers", allowed]
-    return [*arguments, "--call-bandwidth", str(config.call_bandwidth)]
+    arguments += ["--call-bandwidth", str(config.call_bandwidth)]
+    recordings = config.recordings
+    return [
+        *arguments,
+        *("--record-minutes", str(recordings.minutes)),
+        *("--record-megabytes", str(recordings.megabytes)),
+        *("--record-free-megabytes", str(recordings.free_megabytes)),
+    ]
 
 
 def _reached_by_loopback(host: str) -> bool:

@@ -20,7 +20,7 @@ from ringback.bots import __main__ as process
 from ringback.bots.client import Client
 from ringback.bots.media.network import Network
 from ringback.server import protocol as p
-from ringback.server.config import Config
+from ringback.server.config import Config, RecordingLimits
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
 from ringback.server.serve import bots_arguments
@@ -210,10 +210,14 @@ def test_the_server_speaks_to_the_process_as_it_listens(
     config = Config(
         data=tmp_path, media_ports=(40_000, 40_099), public_addresses=("192.0.2.7", "2001:db8::7"),
         allow_peers=("192.168.0.0/16", "local-names"), call_bandwidth=1_500,
+        recordings=RecordingLimits(minutes=2.5, megabytes=7, free_megabytes=0),
     )  # fmt: skip
     assert process.main(["--server", "ws://127.0.0.1:1", *bots_arguments(config)]) == 0
     [options] = seen
     assert options.files == tmp_path
+    assert options.record_minutes == 2.5
+    assert options.record_megabytes == 7
+    assert options.record_free_megabytes == 0
     assert options.network == Network(
         ports=(40_000, 40_099),
         public=(ip_address("192.0.2.7"), ip_address("2001:db8::7")),

@@ -1,0 +1,155 @@
+"""The shelf: the folder of recordings, as far as the server knows it.
+
+The bot `recorder` writes it, each recording into a folder named by its id, with a sidecar
+`recording.json` beside the files. Here it is read with all caution, because a process may have
+died in the middle of it, and removed when nobody may have it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from . import mediafiles
+from .recordbook import RecordBook
+
+log = logging.getLogger(__name__)
+
+FOLDER = "recordings"
+SIDECAR = "recording.json"
+SIDECAR_BYTES = 8 * 1024 * 1024
+DAY = 86_400
+SWEEP_EVERY = 3_600.0
+_AT_ONCE = 100
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+class Track(Struct, frozen=True):
+    """One track of a file: its codec, and the size of a picture."""
+
+    codec: str = ""
+    width: int | None = None
+    height: int | None = None
+
+
+class Part(Struct, frozen=True):
+    """What was recorded of one person. `offset_ms`: where the file begins on the time line
+    that all parts share; `bytes`: of the file as it is now, 0 if it is gone."""
+
+    name: str = ""
+    file: str = ""
+    offset_ms: float = 0.0
+    duration_ms: float | None = None
+    bytes: int = 0
+    thumbnail: str | None = None
+    audio: Track | None = None
+    video: Track | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is anything to play."""
+        return self.bytes > 0
+
+
+class Sidecar(Struct, frozen=True):
+    """What the recorder says of a recording; `ended` is None until its files are finished."""
+
+    id: str = ""
+    ended: int | None = None
+    participants: list[Part] = []
+
+
+_decoder = msgspec.json.Decoder(Sidecar)
+
+
+class Shelf:
+    """The recordings under `data`."""
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data / FOLDER
+
+    def path(self, id: str, file: str) -> Path | None:
+        """Where a file of a recording is; None for what cannot be its name."""
+        if not _ID.match(id) or not mediafiles.safe(file):
+            return None
+        return self._folder / id / file
+
+    def read(self, id: str) -> Sidecar | None:
+        """What there is of a recording; None if that cannot be read. Blocks."""
+        try:
+            sidecar = _decoder.decode(self._read_sidecar(id))
+        except (OSError, ValueError) as error:
+            # `msgspec.DecodeError` is a `ValueError`: cut off, or not of the agreed form.
+            log.info("The recording %s cannot be read: %s", id, error)
+            return None
+        return msgspec.structs.replace(
+            sidecar, participants=[self._look(id, part) for part in sidecar.participants]
+        )
+
+    def read_all(self, ids: list[str]) -> dict[str, Sidecar]:
+        """The readable ones among some recordings. Blocks."""
+        found = {id: self.read(id) for id in ids}
+        return {id: sidecar for id, sidecar in found.items() if sidecar is not None}
+
+    def remove(self, id: str) -> None:
+        """Remove all files of a recording. Blocks; what cannot be removed is logged."""
+        if not _ID.match(id):
+            return
+        try:
+            shutil.rmtree(self._folder / id)
+        except FileNotFoundError:
+            pass  # nothing was ever written
+        except OSError as error:
+            log.warning("The files of the recording %s cannot be removed: %s", id, error)
+
+    def folders(self) -> dict[str, float]:
+        """When each recording's folder was last written to (seconds since 1970). Blocks."""
+        found: dict[str, float] = {}
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if _ID.match(path.name) and path.is_dir() and not path.is_symlink():
+                    found[path.name] = path.stat().st_mtime
+        return found
+
+    def _read_sidecar(self, id: str) -> bytes:
+        if not _ID.match(id):
+            raise ValueError("it has no proper id")
+        path = self._folder / id / SIDECAR
+        if path.stat().st_size > SIDECAR_BYTES:
+            raise ValueError(f"{SIDECAR} is larger than it can be")
+        return path.read_bytes()
+
+    def _look(self, id: str, part: Part) -> Part:
+        file = self.path(id, part.file)
+        picture = self.path(id, part.thumbnail or "")
+        return msgspec.structs.replace(
+            part,
+            bytes=(mediafiles.size(file) or 0) if file is not None else 0,
+            thumbnail=part.thumbnail if picture and mediafiles.size(picture) else None,
+        )
+
+
+async def sweep(shelf: Shelf, recordbook: RecordBook, days: float, now: float) -> int:
+    """Remove what was kept for `days` (0: nothing is too old) at `now` (seconds since 1970):
+    recordings, and folders that belong to none. Returns how many such folders are left."""
+    before = now - days * DAY
+    if days:
+        while ids := await recordbook.forget_old(round(before * 1000), _AT_ONCE):
+            for id in ids:
+                await asyncio.to_thread(shelf.remove, id)
+            log.info("Removed %d recordings that were kept for %g days", len(ids), days)
+    strays = 0
+    for id, written in (await asyncio.to_thread(shelf.folders)).items():
+        if await recordbook.known(id):
+            continue
+        if days and written < before:
+            await asyncio.to_thread(shelf.remove, id)
+        else:
+            strays += 1
+    return strays

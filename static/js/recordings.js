@@ -1,0 +1,59 @@
+// The page of recordings: times as they are here, and the parts of a call played in step.
+
+import { note } from "./announce.js";
+import { find, paintAvatar } from "./dom.js";
+import { PlayerControls } from "./player-controls.js";
+import { Playback } from "./playback.js";
+
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const CANNOT_PLAY =
+  "This browser cannot play this recording, or it is not finished. Download it to play it elsewhere.";
+
+/** @type {Set<Playback>} */
+const playbacks = new Set();
+
+/** @param {HTMLElement} player */
+function equip(player) {
+  const strips = [...player.querySelectorAll("video")].map((media) => {
+    media.controls = false;
+    media.preload = "metadata";
+    const { offset = "0", duration = "" } = media.dataset;
+    return { media, offset: Number(offset) / 1000, length: Number(duration) / 1000 };
+  });
+  const playback = new Playback(strips, Number(player.dataset["duration"]) / 1000);
+  const trouble = find("[data-trouble]", HTMLElement, player);
+  playback.on("trouble", () => {
+    trouble.textContent = CANNOT_PLAY;
+    trouble.hidden = false;
+  });
+  // Of two recordings only one is heard.
+  playback.on("change", () => {
+    if (!playback.playing) return;
+    for (const other of playbacks) if (other !== playback) other.pause();
+  });
+  playbacks.add(playback);
+  trouble.before(new PlayerControls(playback).element);
+  return playback;
+}
+
+for (const details of document.querySelectorAll("details.playback")) {
+  /** @type {Playback | null} */
+  let playback = null;
+  details.addEventListener("toggle", () => {
+    if (!(details instanceof HTMLDetailsElement)) return;
+    if (details.open) playback ??= equip(find("[data-player]", HTMLElement, details));
+    else playback?.pause();
+  });
+}
+for (const time of document.querySelectorAll("time[data-when]")) {
+  if (time instanceof HTMLTimeElement) time.textContent = WHEN.format(new Date(time.dateTime));
+}
+for (const element of document.querySelectorAll("[data-avatar]")) {
+  if (element instanceof HTMLElement) paintAvatar(element, element.dataset["avatar"] ?? "");
+}
+const address = new URL(location.href);
+if (address.searchParams.has("deleted")) {
+  address.searchParams.delete("deleted");
+  history.replaceState(null, "", address);
+  note("The recording is deleted.");
+}

@@ -1,0 +1,129 @@
+"""Recordings to look at: real files with moving pictures and sound, laid where the recorder lays
+its own, and the entry that says whose they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from msgspec.structs import replace
+
+from ringback.server import recording as rules
+from ringback.server.engine.base import Engine
+from ringback.server.protocol import Consent, RecordingEnd
+from ringback.server.recording import Person, Recording
+from ringback.server.shelf import FOLDER, SIDECAR
+
+RATE = 15
+SIZE = (160, 120)
+SOUND = 48_000
+START = 1_700_000_000_000
+
+
+def grey(shade: int) -> av.VideoFrame:
+    """A picture of one shade."""
+    frame = av.VideoFrame(*SIZE, "yuv420p")
+    for plane, value in zip(frame.planes, (shade, 128, 128), strict=True):
+        plane.update(bytes([value]) * plane.buffer_size)
+    return frame
+
+
+def film(path: Path, seconds: float, *, picture: bool = True, tone: float = 440.0) -> None:
+    """A WebM file with a picture that grows brighter (VP8) and a tone (Opus)."""
+    with av.open(str(path), "w", format="webm") as container:
+        video = container.add_stream("libvpx", rate=RATE) if picture else None
+        if video is not None:
+            video.width, video.height = SIZE
+            video.pix_fmt = "yuv420p"
+        audio = container.add_stream("libopus", rate=SOUND)
+        if video is not None:
+            for number in range(round(seconds * RATE)):
+                frame = grey(40 + number * 6 % 200)
+                frame.pts, frame.time_base = number, Fraction(1, RATE)
+                container.mux(video.encode(frame))
+            container.mux(video.encode())
+        for first in range(0, round(seconds * SOUND), 960):
+            turn = 2 * math.pi * tone / SOUND
+            wave = (round(8000 * math.sin(turn * n)) for n in range(first, first + 960))
+            sound = av.AudioFrame("s16", "mono", 960)
+            sound.planes[0].update(array("h", wave).tobytes())
+            sound.pts, sound.sample_rate, sound.time_base = first, SOUND, Fraction(1, SOUND)
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode())
+
+
+def thumbnail(path: Path) -> None:
+    """A small JPEG."""
+    with av.open(str(path), "w", format="image2") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuvj420p"
+        container.mux(stream.encode(grey(150).reformat(format="yuvj420p")))
+        container.mux(stream.encode())
+
+
+@dataclass
+class Tape:
+    """Somebody's part: how long (s), where it begins (s), whether there is a picture."""
+
+    name: str
+    seconds: float = 2.0
+    offset: float = 0.0
+    picture: bool = True
+
+
+def lay(data: Path, id: str, tapes: Sequence[Tape], **changes: Any) -> Path:
+    """Lay the files of a recording and their sidecar; returns their folder."""
+    folder = data / FOLDER / id
+    folder.mkdir(parents=True)
+    participants = []
+    for number, tape in enumerate(tapes, 1):
+        film(folder / f"{number}.webm", tape.seconds, picture=tape.picture, tone=330.0 * number)
+        part: dict[str, Any] = {
+            "name": tape.name,
+            "file": f"{number}.webm",
+            "offset_ms": tape.offset * 1000,
+            "duration_ms": tape.seconds * 1000,
+            "bytes": (folder / f"{number}.webm").stat().st_size,
+            "thumbnail": None,
+            "audio": {"codec": "opus", "channels": 1},
+            "clock": [],
+            "gaps": [],
+        }
+        if tape.picture:
+            thumbnail(folder / f"{number}.jpg")
+            part["thumbnail"] = f"{number}.jpg"
+            part["video"] = {"codec": "VP8", "width": SIZE[0], "height": SIZE[1], "frames": 30}
+        participants.append(part)
+    sidecar = {
+        "v": 1, "id": id, "call": f"call of {id}", "started": START, "ended": START + 60_000,
+        "reason": "stopped", "consent": [], "participants": participants,
+    } | changes  # fmt: skip
+    (folder / SIDECAR).write_text(json.dumps(sidecar))
+    return folder
+
+
+async def enter(
+    engine: Engine, id: str, people: dict[str, str], *, start: int = START, live: bool = False
+) -> Recording:
+    """Note a recording of people (user by name) in the engine."""
+    parties = tuple(
+        Person(user, name, name.casefold(), f"s-{name}", consent=Consent(name, start, "1"))
+        for name, user in people.items()
+    )
+    made = Recording(id, f"call of {id}", parties, next(iter(people)).casefold(), start, "starting")
+    await engine.put_recording(made, None)
+    on = rules.begun(made, start)
+    await engine.put_recording(on, made.version)
+    if live:
+        return on
+    off = rules.finish(on, RecordingEnd.STOPPED, on.asker, start + 60_000)
+    await engine.put_recording(off, on.version)
+    return replace(off)
