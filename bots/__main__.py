@@ -26,6 +26,7 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import echo
 from .client import Client
+from .host import Host
 from .media import network
 from .service import Service
 
@@ -42,7 +43,7 @@ class BuiltIn(NamedTuple):
     service: Callable[[Client, argparse.Namespace], Service]
 
 
-BOTS = {echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client))}
+BOTS = {echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client, options.host))}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,6 +114,7 @@ async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
     """Keep all bots on the line until asked to stop or one cannot be; the exit code."""
     stop = asyncio.Event()
     _stop_when_told(stop)
+    options.host = Host(options.network)
     bots: list[Coroutine[Any, Any, None]] = [
         run_bot(name, token, options) for name, token in tokens.items()
     ]

@@ -18,7 +18,7 @@ from ringback.server import protocol
 from ringback.server.protocol import ErrorCode, Part, ProtocolError
 
 from .client import Client, Lost
-from .media.parts import Certificate
+from .host import Host
 from .media.plane import Plane, PlaneFactory
 from .peer import BadOffer, Change, Peer
 
@@ -63,7 +63,7 @@ class BotCall:
         handle: Handler,
         *,
         ice_servers: Sequence[protocol.IceServer],
-        certificate: Certificate,
+        host: Host,
         plane: PlaneFactory,
         on_end: Callable[[BotCall], None],
     ) -> None:
@@ -72,7 +72,10 @@ class BotCall:
         self.media = ring.media
         self.on_media: Callable[[protocol.Media], None] | None = None
         self.on_plane: Callable[[Plane], None] | None = None
-        self.peer = Peer(ice_servers, certificate, self._put, plane=plane, on_plane=self._new_plane)
+        self.peer = Peer(
+            ice_servers, host.certificate, self._put,
+            hub=host.hub, plane=plane, on_plane=self._new_plane,
+        )  # fmt: skip
         self._client = client
         self._handler = asyncio.ensure_future(handle(self))
         self._on_end = on_end

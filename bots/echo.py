@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .call import BotCall
 from .client import Client
+from .host import Host
 from .service import Service
 
 NAME = "echo"
@@ -16,6 +17,6 @@ async def handle(call: BotCall) -> None:
     await call.over()
 
 
-def service(client: Client) -> Service:
+def service(client: Client, host: Host | None = None) -> Service:
     """The bot on the line of a client."""
-    return Service(client, handle)
+    return Service(client, handle, host=host)

@@ -23,6 +23,7 @@ from .media.mirror import Mirror
 from .media.offer import BadOffer, read_candidate, read_offer
 from .media.parts import Certificate
 from .media.plane import Plane, PlaneFactory
+from .media.udp import Hub
 
 TICK = 1.0
 CONNECT = 15.0
@@ -52,6 +53,7 @@ def ice_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
 
 class Peer:
     """Answers one caller's offers; `plane` makes what gets its media (a mirror if not said).
+    The calls of a process share the sockets of one `hub`.
 
     `on_change` is called from the event loop with each `Change`: `connecting` (by part),
     `connected`, `reconnecting` after `QUIET` seconds of silence or when the peer restarts,
@@ -66,11 +68,13 @@ class Peer:
         certificate: Certificate,
         on_change: Callable[[Change], None],
         *,
+        hub: Hub | None = None,
         plane: PlaneFactory = Mirror,
         on_plane: Callable[[Plane], None] | None = None,
     ) -> None:
         self._servers = ice_servers(servers)
         self._certificate = certificate
+        self._hub = hub or Hub()
         self._on_change = on_change
         self._make_plane = plane
         self._on_plane = on_plane
@@ -97,12 +101,12 @@ class Peer:
 
         Raises `BadOffer`; the connection in use goes on if there is one.
         """
-        offer = read_offer(sdp)
+        offer = read_offer(sdp, self._hub.network)
         if self._leg is not None and self._leg.takes(offer):
             return await self._leg.answer(offer)
         # Browsers begin DTLS anew only where the fingerprint is another (RFC 8842, section 4).
         certificate = Certificate.generateCertificate() if self._legs else self._certificate
-        leg = Leg(self._servers, self._look, certificate, self._make_plane)
+        leg = Leg(self._servers, self._look, certificate, self._make_plane, self._hub)
         answer = await self._described(leg, leg.answer(offer))
         old, self._leg = self._leg, leg
         self._begin(leg)
@@ -115,7 +119,7 @@ class Peer:
         """An offer of these kinds of media, and of a data channel of this label: to be made
         once, by who calls, before anything else. What the plane sends and receives decides
         about the directions."""
-        leg = Leg(self._servers, self._look, self._certificate, self._make_plane)
+        leg = Leg(self._servers, self._look, self._certificate, self._make_plane, self._hub)
         offer = await self._described(leg, leg.offer(kinds, channel))
         self._leg = leg
         return offer
@@ -125,7 +129,7 @@ class Peer:
         leg = self._leg
         if leg is None:
             raise BadOffer("There is no offer of ours to be answered.")
-        await leg.accept(read_offer(sdp))
+        await leg.accept(read_offer(sdp, self._hub.network))
         self._begin(leg)
         self._look()
 
@@ -161,7 +165,7 @@ class Peer:
         fragment = candidate.username_fragment
         if fragment is not None and f"a=ice-ufrag:{fragment}" not in leg.remote.transport:
             return
-        read = read_candidate(candidate.candidate)
+        read = read_candidate(candidate.candidate, self._hub.network)
         if read is not None:
             await leg.add_candidate(read)
 

@@ -6,7 +6,6 @@ What every bot needs is here and in `call`; what makes it this bot is its handle
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,8 +15,8 @@ from ringback.server import protocol
 from .admission import Admission, LoadMeter
 from .call import TIDY, BotCall, Handler
 from .client import Client, Lost
+from .host import Host
 from .media.mirror import Mirror
-from .media.parts import Certificate
 from .media.plane import PlaneFactory
 
 MAX_CALLS = 200
@@ -36,7 +35,8 @@ class Service:
     """Answers calls with `handle`, as many at once as `max_calls` and `max_load` allow.
 
     `run` it until the session ends, or `drain` it. `plane` makes what gets each call's packets:
-    by default they go back to their sender. `meter` measures the load (1: as busy as can be).
+    by default they go back to their sender. `host` is shared by all services of a process.
+    `meter` measures the load (1: as busy as can be).
     `on_event` gets what the exchange says that is no matter of one call: chat, people, orders.
     """
 
@@ -49,6 +49,7 @@ class Service:
         max_load: float | None = None,
         meter: Callable[[], float] | None = None,
         plane: PlaneFactory = Mirror,
+        host: Host | None = None,
         on_event: Callable[[protocol.ServerMessage], None] | None = None,
     ) -> None:
         self.client = client
@@ -61,20 +62,12 @@ class Service:
         self._idle = asyncio.Event()
         self._plane = plane
         self._on_event = on_event
-        self._certificate = Certificate.generateCertificate()
+        self.host = host or Host()
 
     @property
     def ice_servers(self) -> list[protocol.IceServer]:
         """The STUN and TURN servers the exchange names."""
         return self.client.welcome.ice_servers if self.client.welcome is not None else []
-
-    @property
-    def certificate(self) -> Certificate:
-        """The DTLS certificate of all calls, made anew before it expires."""
-        left = self._certificate.expires - datetime.datetime.now(datetime.UTC)
-        if left < datetime.timedelta(days=1):
-            self._certificate = Certificate.generateCertificate()
-        return self._certificate
 
     async def run(self) -> None:
         """Take calls until the session ends; then all calls are freed.
@@ -188,7 +181,7 @@ class Service:
             ring,
             self._handler if takes else busy,
             ice_servers=self.ice_servers,
-            certificate=self.certificate,
+            host=self.host,
             plane=self._plane,
             on_end=self._forget,
         )

@@ -7,12 +7,15 @@ import datetime
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from aioice.ice import StunProtocol
 
 from ringback.bots import call as bot_call
 from ringback.bots import peer
 from ringback.bots.media import parts
+from ringback.bots.media.udp import Share
 from ringback.server import protocol as p
 from tests.callers import PATIENCE, TONE, needs_address
 from tests.lines import GENEROUS, Line, Start, growing, line, start
@@ -174,6 +177,12 @@ async def test_a_caller_who_vanishes_is_noticed(
     assert call.peer.leg.state == "closed"
 
 
+def _routes(protocol: StunProtocol) -> dict[Any, Any]:
+    share = protocol.transport
+    assert isinstance(share, Share)
+    return share._shared._routes
+
+
 async def test_a_silence_that_passes_is_only_a_reconnecting(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,13 +205,17 @@ async def test_a_silence_that_passes_is_only_a_reconnecting(
     monkeypatch.setattr(line.bot.client, "tell", listen)
     sockets = parts.protocols(leg.plane.connection)
     hearing = [protocol.datagram_received for protocol in sockets]
-    for protocol in sockets:
+    routes = [_routes(protocol) for protocol in sockets]
+    kept = [dict(table) for table in routes]
+    for protocol, table in zip(sockets, routes, strict=True):
         monkeypatch.setattr(protocol, "datagram_received", lambda data, address: None)
+        table.update(dict.fromkeys(table, lambda data, address: None))
     async with asyncio.timeout(PATIENCE):
         while await states.get() != "reconnecting":
             pass
-    for protocol, hears in zip(sockets, hearing, strict=True):
+    for protocol, hears, table, old in zip(sockets, hearing, routes, kept, strict=True):
         monkeypatch.setattr(protocol, "datagram_received", hears)
+        table.update(old)
     async with asyncio.timeout(PATIENCE):
         while await states.get() != "connected":
             pass
@@ -271,7 +284,8 @@ async def test_datagrams_that_end_aiortc_calls_do_not_end_ours(line: Line) -> No
     [call] = line.bot.calls.values()
     assert call.peer.leg is not None
     assert call.peer.leg.plane is not None
-    assert call.peer.leg.plane.guard.dropped.total() == 6 * len(set(ports))
+    assert line.bot.host.hub.dropped == {"stranger": 6 * len(set(ports))}
+    assert not call.peer.leg.plane.guard.dropped
     assert (await phone.hang_up()).reason is p.Reason.HANGUP
 
 
@@ -313,9 +327,9 @@ async def test_a_new_session_frees_the_calls_of_the_old(line: Line) -> None:
 async def test_a_certificate_is_renewed_before_it_expires(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = line.bot.certificate
-    assert line.bot.certificate is first
+    first = line.bot.host.certificate
+    assert line.bot.host.certificate is first
     monkeypatch.setattr(
         type(first), "expires", property(lambda self: datetime.datetime.now(datetime.UTC))
     )
-    assert line.bot.certificate is not first
+    assert line.bot.host.certificate is not first

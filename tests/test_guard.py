@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -192,3 +193,33 @@ async def test_data_that_comes_while_candidates_are_gathered_is_dropped() -> Non
     assert stands.dropped == {"malformed": 3}
     assert parts.waiting(connection) == 0
     await connection.close()
+
+
+CHECK = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)
+
+
+async def test_a_flood_of_checks_is_bounded_and_ends(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded.arrive(SRTP)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(int(guard.BURST) + 7):
+        guarded.arrive(CHECK)
+    assert 7 <= guarded.guard.dropped["flood"] <= 8
+    flooded, heard = guarded.guard.dropped["flood"], guarded.guard.heard
+    now += 1
+    for _ in range(int(guard.CHECKS)):
+        guarded.arrive(CHECK)
+    assert guarded.guard.heard == heard + guard.CHECKS
+    assert guarded.guard.dropped["flood"] == flooded
+
+
+async def test_only_so_many_addresses_are_heard(guarded: Guarded) -> None:
+    guarded.arrive(SRTP)
+    for number in range(guard.MAX_ADDRESSES + 9):
+        guarded.arrive(CHECK, ("192.0.2.99", 4000 + number))
+    assert guarded.guard.dropped["flood"] >= 9
+    heard = guarded.guard.heard
+    guarded.arrive(CHECK)
+    assert guarded.guard.heard == heard + 1

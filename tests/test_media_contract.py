@@ -16,7 +16,7 @@ from socket import SOCK_DGRAM
 from typing import Any
 
 import pytest
-from aioice.ice import CandidatePair, Connection, StunProtocol
+from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -385,3 +385,44 @@ async def test_a_plain_aiortc_call_still_dies_of_a_strangers_datagram(
     finally:
         await caller.close()
         await other.close()
+
+
+@needs_address
+async def test_host_candidates_can_come_from_sockets_of_ours() -> None:
+    made: list[StunProtocol] = []
+    connection = Connection(ice_controlling=False)
+
+    def protocols(addresses: list[str]) -> list[StunProtocol]:
+        for _ in addresses:
+            protocol = StunProtocol(connection)
+            assert protocol.receiver is connection, "StunProtocol keeps its connection elsewhere"
+            protocol.connection_made(_Nowhere())
+            made.append(protocol)
+        return made
+
+    parts.gather_from(connection, protocols, [])
+    await connection.gather_candidates()
+    assert made, "Connection.gather_candidates no longer calls get_component_candidates"
+    assert connection._protocols == made, "the protocols are kept elsewhere"
+    assert {c.host for c in connection.local_candidates} == {"192.0.2.1"}
+    assert all(p.local_candidate.type == "host" for p in made)
+    for protocol in made:
+        protocol.connection_lost(None)
+    await connection.close()
+
+
+class _Nowhere(asyncio.DatagramTransport):
+    """A transport without a socket."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.1", 5000)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stun_server_is_asked_by_a_function_that_takes_a_protocol() -> None:
+    taken = list(inspect.signature(server_reflexive_candidate).parameters)
+    assert taken == ["protocol", "stun_server"], "aioice asks STUN servers in another way"
+    taken = list(inspect.signature(Connection.get_component_candidates).parameters)
+    assert taken == ["self", "component", "addresses", "timeout"], "candidates come otherwise"

@@ -155,7 +155,7 @@ async def test_what_is_lost_is_asked_for_and_sent_again(
     assert send is not None
     lost: list[int] = []
 
-    def lossy(data: bytes, address: tuple[str, int]) -> None:
+    def lossy(data: bytes | memoryview, address: tuple[str, int]) -> None:
         if data[1] & 127 < 64 or data[1] & 127 > 95:
             lost.append(len(data))
             if len(lost) % 5 == 0:

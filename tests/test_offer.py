@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.bots.media import offer as o
+from ringback.bots.media.network import Network, read_allowed
 from ringback.bots.media.offer import BadOffer, RemoteCandidate, read_candidate, read_offer
 
 FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
@@ -122,8 +123,7 @@ def test_an_offer_that_cannot_be_taken_says_which_part_is_at_fault(text: str, pa
         "candidate:1 1 udp 1 192.0.2.7 50000 typ host",
         "a=candidate:1 1 UDP 1 192.0.2.7 50000 typ host",
         "candidate:a+/9 1 udp 4294967295 2001:db8::7 1024 typ host",
-        "candidate:1 1 udp 1 10.0.0.1 65535 typ srflx raddr 0.0.0.0 rport 0",
-        "candidate:1 1 udp 1 fe80::1 50000 typ host",
+        "candidate:1 1 udp 1 198.51.100.1 65535 typ srflx raddr 0.0.0.0 rport 0",
         "candidate:1 1 udp 1 192.0.2.7 50000 typ relay raddr 192.0.2.8 rport 9 generation 0",
     ],
 )
@@ -152,12 +152,32 @@ def test_a_candidate_that_may_be_tried(line: str) -> None:
         ("nowhere", "candidate:1 1 udp 1 0.0.0.0 50000 typ host"),
         ("nowhere 6", "candidate:1 1 udp 1 :: 50000 typ host"),
         ("cloud metadata", "candidate:1 1 udp 1 169.254.169.254 50000 typ host"),
+        ("link-local 6", "candidate:1 1 udp 1 fe80::1 50000 typ host"),
+        ("a private address", "candidate:1 1 udp 1 10.0.0.1 50000 typ host"),
         ("scope", "candidate:1 1 udp 1 fe80::1%eth0 50000 typ host"),
     ],
 )
 def test_a_candidate_that_is_refused(why: str, line: str) -> None:
     assert read_candidate(line) is None, why
     assert read_offer(sdp(audio("0", "a=" + line))).refused == 1
+
+
+PRIVATE = "candidate:1 1 udp 1 192.168.7.9 50000 typ host"
+NAMED = "candidate:1 1 udp 1 3f2a-11.local 50000 typ host"
+
+
+def test_what_the_operator_allows_is_tried() -> None:
+    allow, names = read_allowed(["192.168.0.0/16", "local-names"])
+    network = Network(allow=allow, names=names)
+    for line, address in ((PRIVATE, "192.168.7.9"), (NAMED, "3f2a-11.local")):
+        candidate = read_candidate(line, network)
+        assert candidate is not None
+        assert candidate.address == address
+        assert read_offer(sdp(audio("0", "a=" + line)), network).candidates == (candidate,)
+    assert read_candidate(PRIVATE.replace("192.168", "10.1"), network) is None
+    assert read_candidate(NAMED.replace("host", "srflx"), network) is None
+    assert read_candidate(NAMED.replace(".local", ".local.example"), network) is None
+    assert read_candidate(NAMED.replace("3f2a", "sub.3f2a"), network) is None
 
 
 def test_the_same_candidate_twice_counts_once() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,10 @@ from aioice.ice import Connection, StunProtocol
 from . import parts
 
 MAX_WAITING = 64
+MAX_ADDRESSES = 64
+"""From so many addresses checks are heard in one call: aioice remembers each for good."""
+CHECKS, BURST = 100.0, 500.0
+"""STUN messages heard in a second, and at once. A browser with many candidates sends 50."""
 _MIN_STUN, _MIN_DTLS, _MIN_MEDIA = 20, 13, 12
 
 logger = logging.getLogger(__name__)
@@ -35,6 +40,8 @@ class Guard:
         self.heard = 0
         self.dropped: Counter[str] = Counter()
         self.blocked = False
+        self._callers: set[object] = set()
+        self._checks, self._checked = BURST, time.monotonic()
         self._connection = connection
         self._media = media
         parts.refuse_data(connection, self._refuse)
@@ -76,6 +83,9 @@ class Guard:
         if not _MIN_STUN <= len(data) <= parts.DATAGRAM:
             self.dropped["malformed"] += 1
             return
+        if not self._hear(address):
+            self.dropped["flood"] += 1
+            return
         try:
             stun(data, address)
         except (ValueError, struct.error, LookupError, AssertionError, OSError) as error:
@@ -83,6 +93,19 @@ class Guard:
             logger.debug("STUN from %s cannot be read: %r", address, error)
             return
         self.heard += known
+
+    def _hear(self, address: object) -> bool:
+        """Whether one more check is heard, from there."""
+        now = time.monotonic()
+        self._checks = min(BURST, self._checks + CHECKS * (now - self._checked))
+        self._checked = now
+        if self._checks < 1 or (
+            address not in self._callers and len(self._callers) >= MAX_ADDRESSES
+        ):
+            return False
+        self._checks -= 1
+        self._callers.add(address)
+        return True
 
     def _dtls(self, data: bytes) -> None:
         if parts.waiting(self._connection) >= MAX_WAITING:

@@ -30,6 +30,7 @@ from .mirror import Mirror
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
 from .payload import CODECS
 from .plane import Format, Plane, PlaneFactory, Section
+from .udp import Hub
 
 MAX_CHANNELS = 16
 
@@ -53,10 +54,12 @@ class Leg:
         changed: Callable[[], None],
         certificate: parts.Certificate,
         plane: PlaneFactory = Mirror,
+        hub: Hub | None = None,
     ) -> None:
         self.remote: Offer | None = None
         self.plane: Plane | None = None
         self._make_plane = plane
+        self._hub = hub or Hub()
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -107,6 +110,8 @@ class Leg:
             plane = self.plane or self._make()
             self._prepare(plane)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
+        if self.remote is None:
+            plane.guard.watch()
         await self._agreed(offer, plane)
         return self._pc.localDescription.sdp
 
@@ -142,7 +147,9 @@ class Leg:
 
     def _make(self) -> Plane:
         transport = parts.dtls_of(self._pc)
-        self.plane = self._make_plane(transport, parts.ice_of(transport))
+        connection = parts.ice_of(transport)
+        self._hub.attach(connection)
+        self.plane = self._make_plane(transport, connection)
         return self.plane
 
     def _negotiator(self, plane: Plane | None = None) -> parts.Negotiator:
@@ -153,8 +160,6 @@ class Leg:
 
     async def _agreed(self, remote: Offer, plane: Plane) -> None:
         """Both sides have described themselves, now or anew."""
-        if self.remote is None:
-            plane.guard.watch()
         self.remote = remote
         described = session_description.SessionDescription.parse(remote.sdp)
         plane.configure(self._sections(described))

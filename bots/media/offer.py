@@ -15,6 +15,8 @@ from ipaddress import ip_address
 
 from ringback.server.protocol import Part
 
+from .network import Network
+
 MAX_SDP = 48 * 1024
 MAX_LINES = 2000
 MAX_LINE = 2048
@@ -22,11 +24,14 @@ MAX_MEDIA = 16
 MAX_FINGERPRINTS = 8
 MAX_CANDIDATES = 50
 MIN_PORT = 1024
+OURS = Network()
 
 _CANDIDATE = re.compile(
     r"(?:a=)?candidate:([A-Za-z0-9+/]{1,32}) (\d{1,3}) (\S{1,8}) (\d{1,10}) (\S{1,255}) (\d{1,5})"
     r" typ (host|srflx|prflx|relay)(?: .*)?"
 )
+# What browsers hide an address behind (draft-ietf-mmusic-mdns-ice-candidates).
+_LOCAL_NAME = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 _ICE = re.compile(r"[A-Za-z0-9+/]+")
 _TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux")
 _MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
@@ -42,7 +47,11 @@ class BadOffer(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteCandidate:
-    """A candidate of the peer that may be tried (RFC 8839, section 5.1)."""
+    """A candidate of the peer that may be tried (RFC 8839, section 5.1).
+
+    `address` may be a `.local` name, where the network allows these: what it stands for is
+    then to be judged.
+    """
 
     foundation: str
     priority: int
@@ -72,12 +81,12 @@ class Offer:
         return parameters(self) == parameters(other)
 
 
-def read_candidate(line: str) -> RemoteCandidate | None:
+def read_candidate(line: str, network: Network = OURS) -> RemoteCandidate | None:
     """A candidate that may be tried, or None for one that is well formed but refused.
 
-    Refused are TCP, components other than RTP, host names (a browser's mDNS name is not
-    looked up: its own checks show us the address), ports below 1024 and addresses that are
-    no single host's or this host's own. Raises `BadOffer` for what is no candidate.
+    Refused are TCP, components other than RTP, host names (but for `.local` ones where
+    `network` allows them), ports below 1024 and addresses that `network` refuses: the peer's
+    own checks show us where it is. Raises `BadOffer` for what is no candidate.
     """
     if len(line) > MAX_LINE or not (match := _CANDIDATE.fullmatch(line.strip())):
         raise BadOffer("The candidate is not of the agreed form.", "ice")
@@ -86,21 +95,21 @@ def read_candidate(line: str) -> RemoteCandidate | None:
         raise BadOffer("A number in the candidate is too large.", "ice")
     if protocol.lower() != "udp" or component != "1" or kind == "prflx":
         return None
+    if int(port) < MIN_PORT or "%" in host:
+        return None
+    if _LOCAL_NAME.fullmatch(host):
+        known = network.names and kind == "host"
+        return RemoteCandidate(foundation, int(priority), host, int(port), kind) if known else None
     try:
         address = ip_address(host)
     except ValueError:
         return None
-    inner = getattr(address, "ipv4_mapped", None) or address
-    if inner.is_multicast or inner.is_unspecified or (inner.is_link_local and inner.version == 4):
-        return None
-    if str(inner) == "255.255.255.255" or inner.is_loopback:
-        return None
-    if int(port) < MIN_PORT or "%" in host:
+    if network.refuses(address):
         return None
     return RemoteCandidate(foundation, int(priority), str(address), int(port), kind)
 
 
-def read_offer(sdp: str) -> Offer:
+def read_offer(sdp: str, network: Network = OURS) -> Offer:
     """Check an offer and take its candidates out. Raises `BadOffer`."""
     lines = _lines(sdp)
     kept: list[str] = []
@@ -108,7 +117,7 @@ def read_offer(sdp: str) -> Offer:
     refused = 0
     for line in lines:
         if line.startswith("a=candidate:"):
-            candidate = read_candidate(line)
+            candidate = read_candidate(line, network)
             if candidate is None or candidate in candidates:
                 refused += 1
             else:

@@ -7,13 +7,15 @@ sentence, and not in a call.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from aioice.ice import CandidatePair, Connection, StunProtocol
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCCertificate,
     RTCDtlsTransport,
@@ -31,6 +33,8 @@ from pylibsrtp import Session, ffi, lib  # type: ignore[attr-defined]
 
 BUFFER = 2048
 DATAGRAM = 1500
+SERVERS = 5
+"""Seconds that STUN and TURN servers have to answer."""
 
 
 class Certificate(RTCCertificate):
@@ -68,6 +72,71 @@ def ice_of(dtls: RTCDtlsTransport) -> Connection:
 def protocols(connection: Connection) -> list[StunProtocol]:
     """The sockets (and relayed addresses) of an ICE connection, once gathered."""
     return list(connection._protocols)
+
+
+def gather_from(
+    connection: Connection,
+    protocols: Callable[[list[str]], list[StunProtocol]],
+    public: list[str],
+) -> None:
+    """Let an ICE connection take its host candidates from `protocols`, which makes one for each
+    local address, with its transport. Each is offered under every `public` address of its
+    family too; STUN and TURN servers are asked as ever."""
+
+    async def candidates(component: int, addresses: list[str]) -> list[Candidate]:
+        made = protocols(addresses)
+        found = []
+        for protocol in made:
+            host, port = protocol.transport.get_extra_info("sockname")[:2]
+            protocol.local_candidate = _candidate(component, "host", host, port)
+            found.append(protocol.local_candidate)
+            found += [
+                _candidate(component, "srflx", address, port, host)
+                for address in public
+                if (":" in address) == (":" in host)
+            ]
+        connection._protocols += made
+        asked = [
+            server_reflexive_candidate(protocol, connection.stun_server)
+            for protocol in made
+            if connection.stun_server and ":" not in protocol.local_candidate.host
+        ]
+        relayed = Connection.get_component_candidates(connection, component, [], SERVERS)
+        reflexive, more = await asyncio.gather(_in_time(asked), relayed)
+        return found + reflexive + more
+
+    connection.get_component_candidates = candidates  # type: ignore[method-assign,assignment]
+
+
+async def _in_time(
+    asked: list[Coroutine[Any, Any, tuple[Candidate, None]]],
+) -> list[Candidate]:
+    """What servers that answer in time say of us."""
+    if not asked:
+        return []
+    tasks = [asyncio.create_task(work) for work in asked]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=SERVERS)
+    finally:
+        for task in tasks:
+            task.cancel()
+    return [task.result()[0] for task in done if task.exception() is None]
+
+
+def _candidate(
+    component: int, kind: str, host: str, port: int, base: str | None = None
+) -> Candidate:
+    return Candidate(
+        foundation=candidate_foundation(kind, "udp", base or host),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, kind),
+        host=host,
+        port=port,
+        type=kind,
+        related_address=base,
+        related_port=port if base else None,
+    )
 
 
 def refuse_data(connection: Connection, refuse: Callable[[bytes, int], None]) -> None:

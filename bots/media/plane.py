@@ -7,6 +7,7 @@ guard before the sockets and the SRTP state; opened packets go to what a plane i
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,9 @@ from . import parts, rtp
 from .frames import Kind
 from .guard import Guard
 from .payload import Codec
+from .udp import Share
 
+Send = Callable[[bytes | memoryview, tuple[str, int]], None]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
@@ -88,7 +91,7 @@ class Plane(ABC):
         self._cipher = parts.Cipher(dtls)
         self._pair: CandidatePair | None = None
         self._address: tuple[str, int] = ("", 0)
-        self._send: Callable[[bytes, tuple[str, int]], None] | None = None
+        self._send: Send | None = None
 
     @abstractmethod
     def configure(self, sections: Iterable[Section]) -> None:
@@ -141,7 +144,7 @@ class Plane(ABC):
             self._follow(pair)
         sealed = self._cipher.protect(size, rtcp)
         if sealed and self._send is not None:
-            self._send(bytes(self._cipher.view[:sealed]), self._address)
+            self._send(self._cipher.view[:sealed], self._address)
         else:
             self.counts.dropped["unsent"] += 1
 
@@ -149,12 +152,19 @@ class Plane(ABC):
         self._pair = pair
         self._send = None
         if pair is not None:
-            self._send, self._address = pair.protocol.transport.sendto, pair.remote_addr
+            self._send, self._address = _sender(pair.protocol.transport), pair.remote_addr
 
     def _room_for(self, source: int) -> bool:
         if len(self._strangers) < rtp.STREAMS:
             self._strangers.add(source)
         return source in self._strangers
+
+
+def _sender(transport: asyncio.DatagramTransport) -> Send:
+    """How a packet in the cipher's buffer leaves by a transport; it may not keep the buffer."""
+    if isinstance(transport, Share):
+        return transport.send
+    return lambda packet, where: transport.sendto(bytes(packet), where)
 
 
 PlaneFactory = Callable[[RTCDtlsTransport, Connection], Plane]

@@ -1,0 +1,256 @@
+"""The UDP sockets that all calls of a process share: one for each local address.
+
+One wake of the event loop then serves every call that has something waiting, and a call costs
+no descriptor. Who a datagram is for is told by STUN: a check names the call (its user name
+begins with our ICE fragment), a response carries the number of our request. Where a check has
+proven that an address is a call's peer, everything else from there is that call's too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import random
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import Any
+
+from aioice.ice import Connection, StunProtocol
+
+from . import parts, stun
+from .network import Network
+
+BATCH = 32
+"""Datagrams taken in one wake before others have their turn."""
+BUFFER = 2048
+SOCKET_BUFFER = 2 * 1024 * 1024
+MAX_ASKED = 8192
+"""Requests of ours whose responses are awaited; beyond it the oldest are forgotten."""
+
+logger = logging.getLogger(__name__)
+
+Where = tuple[Any, ...]
+
+
+class Hub:
+    """Opens sockets when the first call needs them and closes them when the last one ends.
+
+    `network` says by which ports and to whom. `dropped` counts what was for nobody.
+    """
+
+    def __init__(self, network: Network | None = None) -> None:
+        self.network = network or Network()
+        self.dropped: Counter[str] = Counter()
+        self._sockets: dict[str, SharedSocket] = {}
+
+    @property
+    def open(self) -> int:
+        """How many sockets there are just now."""
+        return len(self._sockets)
+
+    def attach(self, connection: Connection) -> None:
+        """Let an ICE connection gather its host candidates here. Call it before it gathers."""
+        public = [str(address) for address in self.network.public]
+        parts.gather_from(connection, functools.partial(self._protocols, connection), public)
+
+    def _protocols(self, connection: Connection, addresses: Iterable[str]) -> list[StunProtocol]:
+        """What a connection speaks through, one for each address that can be used."""
+        made: list[StunProtocol] = []
+        for address in addresses:
+            try:
+                shared = self._sockets.get(address) or self._bind(address)
+            except OSError as error:
+                logger.warning("No socket for media at %s: %s", address, error.strerror)
+                continue
+            made.append(shared.share(connection))
+        return made
+
+    def _bind(self, address: str) -> SharedSocket:
+        shared = SharedSocket(self, address, _open(address, self.network.ports))
+        self._sockets[address] = shared
+        return shared
+
+    def forget(self, shared: SharedSocket) -> None:
+        """A socket has been closed."""
+        if self._sockets.get(shared.address) is shared:
+            del self._sockets[shared.address]
+
+
+def _open(address: str, ports: tuple[int, int] | None) -> socket.socket:
+    """A socket at a free port. Raises `OSError` when there is none."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # In any order: several processes may share the range.
+    tries = [0] if ports is None else random.sample(range(ports[0], ports[1] + 1), _few(ports))
+    last = OSError(0, "there is no port")
+    for port in tries:
+        made = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            made.setblocking(False)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                made.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+            made.bind((address, port))
+        except OSError as error:
+            made.close()
+            last = error
+        else:
+            return made
+    raise last
+
+
+def _few(ports: tuple[int, int]) -> int:
+    return min(256, ports[1] - ports[0] + 1)
+
+
+class SharedSocket:
+    """One socket and the calls that use it."""
+
+    def __init__(self, hub: Hub, address: str, opened: socket.socket) -> None:
+        self.address = address
+        self.name = opened.getsockname()
+        self._routes: dict[Where, Callable[[bytes, Where], None]] = {}
+        self._owners: dict[Where, Share] = {}
+        self.socket = opened
+        self.dropped = hub.dropped
+        self._hub = hub
+        self._calls: dict[bytes, Share] = {}
+        self._asked: OrderedDict[bytes, Share] = OrderedDict()
+        self._never = functools.lru_cache(1024)(self._is_never)
+        # A host with nothing but loopback has its calls there; nobody else reaches that socket.
+        self._loopback = ip_address(address).is_loopback
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(opened.fileno(), self._drain)
+
+    def share(self, connection: Connection) -> StunProtocol:
+        """Let one more connection use the socket."""
+        protocol = StunProtocol(connection)
+        share = Share(self, protocol)
+        self._calls[connection.local_username.encode()] = share
+        protocol.connection_made(share)
+        return protocol
+
+    def leave(self, share: Share) -> None:
+        """A connection has closed."""
+        key = share.connection.local_username.encode()
+        if self._calls.get(key) is not share:
+            return
+        del self._calls[key]
+        for where in [where for where, owner in self._owners.items() if owner is share]:
+            del self._owners[where], self._routes[where]
+        for transaction in share.asked:
+            self._asked.pop(transaction, None)
+        if not self._calls:
+            self._loop.remove_reader(self.socket.fileno())
+            self.socket.close()
+            self._hub.forget(self)
+
+    def asked(self, transaction: bytes, share: Share) -> None:
+        """A call has sent a STUN request: its response is for that call."""
+        self._asked[transaction] = share
+        share.asked.add(transaction)
+        if len(self._asked) > MAX_ASKED:
+            oldest, other = self._asked.popitem(last=False)
+            other.asked.discard(oldest)
+
+    def _drain(self) -> None:
+        receive, routes = self.socket.recvfrom, self._routes
+        for _ in range(BATCH):
+            try:
+                data, where = receive(BUFFER)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # What an earlier packet of ours met with (ICMP); nothing was received.
+                self.dropped["unreachable"] += 1
+                continue
+            try:
+                if data and data[0] < 4:
+                    self._stun(data, where)
+                elif (take := routes.get(where)) is not None:
+                    take(data, where)
+                else:
+                    self.dropped["stranger"] += 1
+            except Exception:
+                logger.exception("A datagram could not be handled.")
+
+    def _stun(self, data: bytes, where: Where) -> None:
+        if self._never(where[0]):
+            self.dropped["forbidden"] += 1
+            return
+        match stun.read(data):
+            case stun.Request(fragment=fragment):
+                share = self._calls.get(fragment)
+            case stun.Response(transaction=transaction):
+                share = self._asked.pop(transaction, None)
+                if share is not None:
+                    share.asked.discard(transaction)
+            case _:
+                share = None
+        if share is None:
+            self.dropped["stranger"] += 1
+            return
+        share.protocol.datagram_received(data, where)
+        # A peer that begins anew from the same port belongs to the call that it proved last.
+        if self._owners.get(where) is not share and share.proven(where):
+            self._owners[where] = share
+            self._routes[where] = share.protocol.datagram_received
+
+    def _is_never(self, host: str) -> bool:
+        address = ip_address(host.partition("%")[0])
+        return not (self._loopback and address.is_loopback) and self._hub.network.never(address)
+
+
+class Share(asyncio.DatagramTransport):
+    """One call's part of a shared socket: to aioice, a socket of its own."""
+
+    def __init__(self, shared: SharedSocket, protocol: StunProtocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.connection = protocol.receiver
+        self.asked: set[bytes] = set()
+        self._shared = shared
+        self._sendto = shared.socket.sendto
+        self._closed = False
+
+    def proven(self, where: Where) -> bool:
+        """Whether a check has shown that the peer is there."""
+        return parts.proven(self.connection, self.protocol, (where[0], where[1]))
+
+    def send(self, data: Any, where: Where) -> None:
+        """Send one datagram now. What cannot go now is dropped: late media is no use."""
+        try:
+            self._sendto(data, where)
+        except (BlockingIOError, InterruptedError):
+            self._shared.dropped["blocked"] += 1
+        except OSError:
+            self._shared.dropped["unreachable"] += 1
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        """As `asyncio.DatagramTransport.sendto`; the address is needed."""
+        if self._closed or addr is None:
+            return
+        if stun.is_request(data):
+            self._shared.asked(bytes(data[8:20]), self)
+        self.send(data, addr)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`sockname`: the local address and port."""
+        return self._shared.name if name == "sockname" else default
+
+    def is_closing(self) -> bool:
+        """Whether the call has left the socket."""
+        return self._closed
+
+    def close(self) -> None:
+        """Leave the socket; it goes with its last call."""
+        if self._closed:
+            return
+        self._closed = True
+        self._shared.leave(self)
+        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        """As `close`: nothing waits to be sent."""
+        self.close()
