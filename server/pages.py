@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ringback import __version__
 
-from . import forms, identity, names, render
+from . import forms, identity, names, recording, render
 from .assets import data_folder
 from .keys import ASSETS, EXCHANGE
 from .protocol import ErrorCode, ProtocolError
@@ -59,7 +59,13 @@ def setup(app: web.Application) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"version": __version__, "static": app[ASSETS].url}
+    environment.globals |= {
+        "version": __version__,
+        "static": app[ASSETS].url,
+        "consent_version": recording.VERSION,
+        "consent_text": recording.TEXT,
+        "recorder_text": recording.SOLO_TEXT,
+    }
     app.router.add_get("/", home)
     app.router.add_post("/", join)
     app.router.add_get("/room/{room}/{username}/", room)

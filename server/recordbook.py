@@ -186,7 +186,6 @@ class RecordBook:
         people = (_person(call.caller),)
         begun = recording.begin(_new_id(), call.id, people, call.caller.key, self._keeper.now())
         await self._engine.put_recording(begun, None)
-        self._arm(begun)
         await self._tell(begun)
         return recording.order(begun, call.caller.key)
 

@@ -121,7 +121,9 @@ def begin(id: str, call: str, people: tuple[Person, ...], asker: str, now: int) 
         id=id, call=call, people=people, asker=asker, asked=now, by=asker,
         deadline=now + round(ANSWER_WITHIN * 1000),
     )  # fmt: skip
-    return replace(agree(asked, asker, now), version=0)
+    begun = replace(agree(asked, asker, now), version=0)
+    # Alone with the recorder the call is the leg, and has timers of its own.
+    return replace(begun, deadline=None) if begun.solo else begun
 
 
 def agree(recording: Recording, key: str, now: int) -> Recording:

@@ -19,7 +19,7 @@ from . import forms, identity, mediafiles, render
 from .engine.base import EngineError
 from .keys import CONFIG, EXCHANGE, SHELF
 from .protocol import ErrorCode, ProtocolError
-from .recording import SOLO_TEXT, Recording, words
+from .recording import Recording, words
 from .shelf import SWEEP_EVERY, Part, Sidecar, sweep
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ async def page(request: web.Request) -> web.Response:
     """One's recordings, newest first; `?before=` goes on where the page before ended."""
     items, more = await _items(request)
     limits = request.config_dict[CONFIG].recordings
-    context = {"items": items, "more": more, "limits": limits, "solo_text": SOLO_TEXT}
+    context = {"items": items, "more": more, "limits": limits}
     return render.page("recordings.html", request, context)
 
 

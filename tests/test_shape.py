@@ -34,7 +34,10 @@ WORLD = {
 }  # fmt: skip
 
 # Browser code that runs without a page: in a test, or one day in a worker.
-PAGELESS = ("wire.js", "phone.js", "call.js", "link.js", "local-media.js", "outbox.js")
+PAGELESS = (
+    "wire.js", "phone.js", "call.js", "link.js", "local-media.js", "outbox.js",
+    "call-recording.js", "recorder-leg.js", "playback.js",
+)  # fmt: skip
 PAGE_WORDS = re.compile(
     r"\b(document|window|HTML\w*Element|querySelector\w*|innerHTML|getElementById|"
     r"customElements)\b"

@@ -5,6 +5,7 @@ import { find, sameName } from "./dom.js";
 import { RequestError } from "./messages.js";
 import { Preview } from "./preview.js";
 import { RecordList } from "./record-list.js";
+import { RECORDER } from "./recorder-leg.js";
 import { callWaiting, rememberCallWaiting, startShell } from "./shell.js";
 import "./title.js";
 
@@ -38,11 +39,39 @@ function call(name, bot) {
   complain("");
   who.value = "";
   contacts.filter("");
-  void phone.call(name, { video: preview.video, bot });
+  const recorded = sameName(name, RECORDER);
+  const consent = recorded ? document.body.dataset["consent"] ?? "" : "";
+  void phone.call(name, { video: preview.video, bot: bot || recorded, consent });
+  choose();
 }
 
-const contacts = new ContactList(username, ({ name, bot }) => call(name, bot));
-const records = new RecordList(({ peer }) => call(peer, contacts.get(peer)?.bot ?? false));
+const dial = find("#dial-button", HTMLElement);
+const warning = find("#recorder-text", HTMLElement);
+
+/** Calling the recorder is agreeing to be recorded: what that means is said before, and the
+ * button says so. */
+function choose() {
+  const recorder = sameName(who.value.trim(), RECORDER);
+  warning.hidden = !recorder;
+  dial.textContent = recorder ? "Record me" : "Call";
+  return recorder;
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} bot
+ */
+function callListed(name, bot) {
+  if (!sameName(name, RECORDER)) return call(name, bot);
+  who.value = name;
+  choose();
+  find("button[type=submit]", HTMLButtonElement, form).focus();
+}
+
+const contacts = new ContactList(username, ({ name, bot }) => callListed(name, bot));
+const records = new RecordList(({ peer }) => {
+  callListed(peer, contacts.get(peer)?.bot ?? false);
+});
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -59,6 +88,7 @@ form.addEventListener("submit", (event) => {
 who.addEventListener("input", () => {
   complain("");
   contacts.filter(who.value);
+  choose();
 });
 
 const waiting = find("#call-waiting", HTMLInputElement);
@@ -90,6 +120,7 @@ wire.on("ended", () => setTimeout(() => void loadRecords(), RECORD_AFTER));
 who.value = to;
 if (to) {
   contacts.filter(to);
+  choose();
   find("button[type=submit]", HTMLButtonElement, form).focus();
 }
 void preview.startIfAllowed();

@@ -5,11 +5,14 @@ import { announce } from "./announce.js";
 import { duration, durationInWords, find, paintAvatar, person } from "./dom.js";
 import { OwnView } from "./own-view.js";
 import { GRADES } from "./quality.js";
+import { RECORDER } from "./recorder-leg.js";
+import { RecordingView } from "./recording-view.js";
 import { RemoteView } from "./remote-view.js";
 import { StageControls } from "./stage-controls.js";
 import { WakeLock } from "./wake-lock.js";
 
 /** @typedef {import("./call.js").Call} Call */
+/** @typedef {import("./call-recording.js").CallRecording} CallRecording */
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
 /** @typedef {import("./phone.js").Phone} Phone */
 /** @typedef {"idle" | "incoming" | import("./call.js").CallState} ViewState */
@@ -29,6 +32,7 @@ export class CallView {
   #shown = "";
   #small = false;
   #controls;
+  #recording;
   #remote;
   #own;
   #wake = new WakeLock();
@@ -36,10 +40,12 @@ export class CallView {
   /**
    * @param {Phone} phone
    * @param {LocalMedia} media
+   * @param {CallRecording} recording
    */
-  constructor(phone, media) {
+  constructor(phone, media, recording) {
     this.phone = phone;
     this.#controls = new StageControls(phone, media);
+    this.#recording = new RecordingView(recording, () => this.#controls.closeMenus());
     this.#remote = new RemoteView(phone);
     this.#own = new OwnView(media);
     phone.on("change", () => this.#show());
@@ -75,7 +81,7 @@ export class CallView {
 
   /** Escape never ends a call: it closes what is open, silences, makes small, or goes back. */
   #escape() {
-    if (this.#controls.closeMenus()) return;
+    if (this.#recording.close() || this.#controls.closeMenus()) return;
     if (this.#state === "incoming") document.dispatchEvent(new CustomEvent("ringback:silence"));
     else if (this.#state === "ended") this.phone.dismiss();
     else if (!this.#small) this.#resize(true);
@@ -99,7 +105,8 @@ export class CallView {
     part("answering").hidden = state !== "incoming";
     part("controls").hidden = !IN_CALL.has(state);
     part("after").hidden = state !== "ended";
-    part("again").hidden = current?.end.reason === null;
+    // Calling the recorder is agreeing to be recorded: that is said where one dials.
+    part("again").hidden = current?.end.reason === null || current?.peer === RECORDER;
     part("shrink").hidden = !IN_CALL.has(state);
     this.#second(state);
     this.#ended(state === "ended" ? current : null);
@@ -184,7 +191,7 @@ export class CallView {
     const said = {
       incoming: `${peer} ${this.#words("incoming")}. Answer or decline.`,
       calling: `Calling ${peer}.`,
-      connected: `Connected with ${peer}.`,
+      connected: `Connected with ${peer}.${peer === RECORDER ? " You are being recorded." : ""}`,
       reconnecting: this.#words("reconnecting"),
       ended: this.phone.current?.end.words ?? "",
     };

@@ -55,6 +55,8 @@ export class Call extends Emitter {
   endedAt = null;
   /** @type {End} */
   end = { reason: null, words: "" };
+  /** The version of the text that calling the recorder agrees to. */
+  consent = "";
   /** Whether the own camera was on at the end. */
   video = true;
   quality = new Quality();

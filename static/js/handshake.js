@@ -57,8 +57,9 @@ export async function place(call, { wire, media, video }) {
     if (!call.live) return;
     const { sends } = media;
     call.saidMedia = told(sends);
+    const consent = call.consent ? { consent: call.consent } : {};
     const placed = wire.request(
-      { type: "call", call: call.id, to: call.peer, media: sends, description },
+      { type: "call", call: call.id, to: call.peer, media: sends, description, ...consent },
       { keep: true },
     );
     call.offered();

@@ -92,11 +92,13 @@ export class Phone extends Emitter {
   /**
    * Call somebody.
    * @param {string} peer
-   * @param {{video: boolean, bot?: boolean}} options
+   * @param {{video: boolean, bot?: boolean, consent?: string}} options  `consent`: the version
+   *   of the text that calling the recorder agrees to
    */
-  async call(peer, { video, bot = false }) {
+  async call(peer, { video, bot = false, consent = "" }) {
     if (this.live) return;
     const call = this.#begin({ id: newId(), peer, bot, outgoing: true });
+    call.consent = consent;
     await place(call, { wire: this.wire, media: this.media, video });
   }
 

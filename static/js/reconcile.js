@@ -29,7 +29,9 @@
  * @returns {Plan}
  */
 export function reconcile(welcome, asked, here, saved) {
-  const known = new Set(welcome.calls.map(({ call }) => call));
+  // The legs of recordings are minded by who placed them; the exchange ends them in time.
+  const calls = welcome.calls.filter(({ leg }) => !leg);
+  const known = new Set(calls.map(({ call }) => call));
   const before = welcome.resumed ? saved : null;
   const rings = before?.rings.filter(({ call }) => known.has(call)) ?? [];
   const last = before?.calls[0];
@@ -41,14 +43,14 @@ export function reconcile(welcome, asked, here, saved) {
   const missed = blind ? here.rings.filter((id) => !known.has(id)) : [];
   const { live } = here;
   // An answer that was missed does not come again: such a call cannot be gone on with.
-  const past = welcome.calls.some(({ call: id, state }) => {
+  const past = calls.some(({ call: id, state }) => {
     return id === live?.id && !live.answered && state !== "calling" && state !== "ringing";
   });
   const over = live !== null && live.placed && !known.has(live.id);
   const lost = blind && (over || past);
   const mine = new Set([lost ? "" : live?.id, ...here.rings, ...rings.map((ring) => ring.call)]);
   if (call?.fate === "rejoin") mine.add(call.saved.id);
-  const hangUp = welcome.calls
+  const hangUp = calls
     .filter(({ call: id, state, outgoing }) => {
       const ringsSomewhere = !outgoing && (state === "ringing" || state === "calling");
       return !mine.has(id) && !ringsSomewhere;

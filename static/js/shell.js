@@ -2,6 +2,7 @@
 
 import { note } from "./announce.js";
 import { Banner } from "./banner.js";
+import { CallRecording } from "./call-recording.js";
 import { CallSounds } from "./call-sounds.js";
 import { CallView } from "./call-view.js";
 import { LocalMedia } from "./local-media.js";
@@ -41,7 +42,9 @@ export function startShell(name) {
   });
   const media = new LocalMedia(localStorage);
   const phone = new Phone({ wire, media, saved: saved?.phone ?? null });
-  const view = new CallView(phone, media);
+  const version = document.body.dataset["consent"] ?? "";
+  const recording = new CallRecording({ wire, phone, media, version });
+  const view = new CallView(phone, media, recording);
   new CallSounds(phone);
   const banner = new Banner(wire);
   wire.on("welcome", () => wire.tell({ type: "settings", call_waiting: callWaiting() }));

@@ -22,6 +22,11 @@ export class Timers {
   }
 
   /** @param {string} name */
+  has(name) {
+    return this.#timers.has(name);
+  }
+
+  /** @param {string} name */
   cancel(name) {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);

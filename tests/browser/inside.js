@@ -28,16 +28,20 @@
     const video = document.querySelector("#remote-video");
     const sound = document.querySelector("#remote-audio");
     const live = connections.filter(({ connectionState }) => connectionState !== "closed");
+    // Beside the call there may be a leg to the recorder: what is played counts.
+    const played = [video, sound].flatMap((element) => element?.srcObject?.getTracks() ?? []);
+    const call = live.findLast((connection) => connection.getReceivers()
+      .some(({ track }) => played.includes(track))) ?? live.at(-1);
     const found = {
       connections: live.length,
-      state: live.at(-1)?.connectionState ?? "none",
+      state: call?.connectionState ?? "none",
       frames: 0, energy: 0, packets: 0,
       played: sound?.currentTime ?? 0,
       audible: Boolean(sound && !sound.paused && !sound.muted && sound.volume > 0),
       shown: Boolean(video?.checkVisibility()),
       print: print(video),
     };
-    for (const entry of (await live.at(-1)?.getStats())?.values() ?? []) {
+    for (const entry of (await call?.getStats())?.values() ?? []) {
       if (entry.type !== "inbound-rtp") continue;
       found.packets += entry.packetsReceived ?? 0;
       if (entry.kind === "video") found.frames += entry.framesDecoded ?? 0;
@@ -82,5 +86,21 @@
     }, patience);
   }
 
-  globalThis.inside = { connections, measure, grown, silent };
+  /** What each live connection sends: sound that is not muted, a picture. */
+  function sent() {
+    return connections.filter(({ connectionState }) => connectionState !== "closed").map((each) => {
+      const tracks = each.getSenders().map(({ track }) => track).filter(Boolean);
+      const has = (kind) => tracks.some((track) => track.kind === kind && track.enabled);
+      return { audio: has("audio"), video: has("video") };
+    });
+  }
+
+  /** Let the newest connection look as if its network was gone. */
+  function cut() {
+    const connection = connections.at(-1);
+    Object.defineProperty(connection, "connectionState", { value: "disconnected" });
+    connection.onconnectionstatechange?.(new Event("connectionstatechange"));
+  }
+
+  globalThis.inside = { connections, measure, grown, silent, sent, cut };
 })();
