@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import logging
 import os
-import signal
-import stat
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -24,14 +21,13 @@ import msgspec
 
 from ringback.server.protocol import ErrorCode, ProtocolError
 
-from . import echo
+from . import echo, process
 from .client import Client
 from .host import Host
 from .media import network
 from .service import Service
 
 TOKENS = "RINGBACK_BOT_TOKENS"
-TOKEN_REFUSED = 3
 
 logger = logging.getLogger("ringback.bots")
 
@@ -51,24 +47,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ringback.bots", description=__doc__)
     parser.add_argument("--server", required=True, metavar="URL", help="ws:// or wss:// address")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust for wss")
-    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
+    parser.add_argument("--log-level", default="warning", choices=process.LOG_LEVELS)
     _add_media(parser)
     _add_recordings(parser)
     options = parser.parse_args(arguments)
     options.network = _network(parser, options)
-    logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
-    # They tell of every candidate and every handshake.
-    for name in ("aioice", "aiortc"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    process.log_to_stderr(options.log_level)
     try:
         tokens = msgspec.json.decode(os.environ.pop(TOKENS, "{}"), type=dict[str, str])
     except msgspec.DecodeError:
         parser.error(f"{TOKENS} is not an object from names to tokens")
     if not tokens or not tokens.keys() <= BOTS.keys():
         parser.error(f"{TOKENS} must hold a token for one or more of: {', '.join(BOTS)}")
-    url = options.server.rstrip("/")
-    options.server = url if url.endswith("/ws") else url + "/ws"
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    try:
+        options.server = process.socket_url(options.server)
+    except ValueError as error:
+        parser.error(str(error))
+    with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
         return runner.run(run(tokens, options))
 
 
@@ -92,28 +87,19 @@ def _add_recordings(parser: argparse.ArgumentParser) -> None:
 def _network(parser: argparse.ArgumentParser, options: argparse.Namespace) -> network.Network:
     """What the arguments say of the network; ends the program where they cannot be."""
     try:
-        ports = network.read_ports(options.media_ports) if options.media_ports else None
-        public = tuple(network.read_address(text) for text in options.public_address)
-        allow, names = network.read_allowed(options.allow_peers)
+        return network.read_network(
+            options.media_ports, options.public_address, options.allow_peers,
+            options.call_bandwidth * 1000,
+        )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))
-    return network.Network(ports, public, allow, names, options.call_bandwidth * 1000)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's where it is installed."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
     """Keep all bots on the line until asked to stop or one cannot be; the exit code."""
     stop = asyncio.Event()
-    _stop_when_told(stop)
+    process.on_signals(stop.set)
+    process.on_end_of_input(stop.set)
     options.host = Host(options.network)
     bots: list[Coroutine[Any, Any, None]] = [
         run_bot(name, token, options) for name, token in tokens.items()
@@ -135,7 +121,7 @@ def _exit_code(result: BaseException | None) -> int:
             return 0
         case ProtocolError(code=ErrorCode.BAD_TOKEN):
             logger.warning("The token was refused.")
-            return TOKEN_REFUSED
+            return process.TOKEN_REFUSED
     logger.warning("A bot ended: %s", result)
     return 1
 
@@ -146,25 +132,8 @@ async def run_bot(name: str, token: str, options: argparse.Namespace) -> None:
     async with Client(
         options.server, token=token, name=name, about=bot.about, ca=options.ca
     ) as client:
-        sys.stdout.write(f"ready {client.name}\n")
-        sys.stdout.flush()
+        process.ready(client.name or name)
         await bot.service(client, options).run()
-
-
-def _stop_when_told(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    mode = os.fstat(0).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        return
-
-    def read() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-            stop.set()
-
-    loop.add_reader(0, read)
 
 
 if __name__ == "__main__":

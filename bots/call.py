@@ -52,8 +52,9 @@ class BotCall:
     the call as `failed` and is logged; the next call is none the worse for it.
 
     `ring` is what the exchange said of it, `peer` its connection, `media` what the caller
-    sends now; `on_media` is called when that changes. `plane` makes what gets the packets,
-    `on_plane` is called with each one before any packet reaches it: set it before answering.
+    sends now; `on_media` is called when that changes, `on_renegotiated` after a later offer.
+    `plane` makes what gets the packets, `on_plane` is called with each one before any packet
+    reaches it: set it before answering.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class BotCall:
         self.ring = ring
         self.media = ring.media
         self.on_media: Callable[[protocol.Media], None] | None = None
+        self.on_renegotiated: Callable[[], None] | None = None
         self.on_plane: Callable[[Plane], None] | None = None
         self.peer = Peer(
             ice_servers, host.certificate, self._put,
@@ -299,6 +301,8 @@ class BotCall:
             return False
         description = protocol.Description(type="answer", sdp=answer)
         await self.ask(protocol.SendDescription(call=self.id, description=description))
+        if self.on_renegotiated is not None:
+            self.on_renegotiated()
         return True
 
     async def _hang_up(

@@ -42,7 +42,7 @@ HEARTBEAT = 20.0
 PAUSE_FIRST, PAUSE_MOST = 0.25, 15.0
 
 # Errors at hello that no patience mends.
-_FINAL = {
+FINAL = {
     ErrorCode.BAD_TOKEN,
     ErrorCode.BAD_VERSION,
     ErrorCode.BAD_NAME,
@@ -147,8 +147,6 @@ class Client:
         key = str(self._requests)
         reply: asyncio.Future[protocol.ServerMessage]
         reply = self._replies[key] = asyncio.get_running_loop().create_future()
-        if isinstance(message, protocol.Leave):
-            self._memory.left(message.room)
         try:
             self.tell(replace(message, id=key))
             async with asyncio.timeout(REPLY):
@@ -163,6 +161,8 @@ class Client:
         """
         if self._end is not None or self._runner is None or self._runner.done():
             raise Lost("The session is over.")
+        if isinstance(message, protocol.Leave):
+            self._memory.left(message.room)
         try:
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
@@ -246,7 +246,7 @@ class Client:
             try:
                 return await self._connect()
             except ProtocolError as error:
-                if error.code in _FINAL:
+                if error.code in FINAL:
                     raise
                 logger.info("Not welcome yet: %s", error)
             except (OSError, aiohttp.ClientError, TimeoutError) as error:

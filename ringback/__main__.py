@@ -59,6 +59,7 @@ BOT = Lazy(
     name="bot",
     words="Run bots of your own.",
     commands={
+        "run": Entry("ringback.bots.run_command", "run", "Put a bot on the line."),
         "token": Entry(
             "ringback.server.tokens", "token", "Make a token with which a bot may join."
         ),

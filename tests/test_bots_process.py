@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from ringback.bots import __main__ as process
+from ringback.bots import __main__ as main
+from ringback.bots import process
 from ringback.bots.client import Client
 from ringback.bots.media.network import Network
 from ringback.server import protocol as p
@@ -46,9 +47,9 @@ async def run() -> AsyncIterator[Run]:
 
     async def start(*arguments: str, tokens: object = None) -> Process:
         environ = os.environ | {"PYTHONPATH": str(ROOT)}
-        environ.pop(process.TOKENS, None)
+        environ.pop(main.TOKENS, None)
         if tokens is not None:
-            environ[process.TOKENS] = tokens if isinstance(tokens, str) else json.dumps(tokens)
+            environ[main.TOKENS] = tokens if isinstance(tokens, str) else json.dumps(tokens)
         made = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ringback.bots", *arguments,
             stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environ, cwd=ROOT,
@@ -157,8 +158,9 @@ async def test_a_server_that_is_not_there_ends_it(run: Run, unused_tcp_port: int
         (["--server", "ws://127.0.0.1:1"], None, b"must hold a token"),
         (["--server", "ws://127.0.0.1:1"], "{", b"is not an object"),
         (["--server", "ws://127.0.0.1:1"], {"parrot": "x"}, b"must hold a token"),
+        (["--server", "127.0.0.1"], {"echo": "x"}, b"is no address"),
     ],
-    ids=["no server", "no token", "broken tokens", "unknown bot"],
+    ids=["no server", "no token", "broken tokens", "unknown bot", "no address"],
 )
 async def test_bad_arguments_are_said_in_a_line(
     run: Run, arguments: list[str], tokens: object, words: bytes
@@ -187,8 +189,27 @@ async def test_it_comes_back_to_a_server_that_restarted(
     assert made.returncode is None
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("http://localhost:8000", "ws://localhost:8000/ws"),
+        ("https://example.org/", "wss://example.org/ws"),
+        ("ws://127.0.0.1:1/ws", "ws://127.0.0.1:1/ws"),
+        ("WSS://example.org/ring", "wss://example.org/ring/ws"),
+    ],
+)
+def test_addresses_of_pages_and_of_sockets(given: str, meant: str) -> None:
+    assert process.socket_url(given) == meant
+
+
+@pytest.mark.parametrize("given", ["", "localhost:8000", "ftp://example.org", "http://", "ws:///"])
+def test_what_is_no_address(given: str) -> None:
+    with pytest.raises(ValueError, match="is no address"):
+        process.socket_url(given)
+
+
 def test_the_loop_is_uvloops_where_that_is_installed() -> None:
-    factory = process._loop_factory()
+    factory = process.loop_factory()
     if factory is None:
         pytest.skip("uvloop is not installed here")
     loop = factory()
@@ -205,14 +226,14 @@ def test_the_server_speaks_to_the_process_as_it_listens(
         seen.append(options)
         return 0
 
-    monkeypatch.setattr(process, "run", run)
-    monkeypatch.setenv(process.TOKENS, '{"echo": "token"}')
+    monkeypatch.setattr(main, "run", run)
+    monkeypatch.setenv(main.TOKENS, '{"echo": "token"}')
     config = Config(
         data=tmp_path, media_ports=(40_000, 40_099), public_addresses=("192.0.2.7", "2001:db8::7"),
         allow_peers=("192.168.0.0/16", "local-names"), call_bandwidth=1_500,
         recordings=RecordingLimits(minutes=2.5, megabytes=7, free_megabytes=0),
     )  # fmt: skip
-    assert process.main(["--server", "ws://127.0.0.1:1", *bots_arguments(config)]) == 0
+    assert main.main(["--server", "ws://127.0.0.1:1", *bots_arguments(config)]) == 0
     [options] = seen
     assert options.files == tmp_path
     assert options.record_minutes == 2.5
@@ -234,8 +255,8 @@ def test_the_server_speaks_to_the_process_as_it_listens(
 def test_a_network_that_cannot_be_ends_the_start(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(process.TOKENS, '{"echo": "token"}')
+    monkeypatch.setenv(main.TOKENS, '{"echo": "token"}')
     with pytest.raises(SystemExit) as ended:
-        process.main(["--server", "ws://127.0.0.1:1", *arguments])
+        main.main(["--server", "ws://127.0.0.1:1", *arguments])
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err

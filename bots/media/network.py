@@ -6,6 +6,7 @@ our host knock at doors that only our host can reach: a router's page, a cloud's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -133,3 +134,17 @@ def read_allowed(texts: list[str]) -> tuple[tuple[Range, ...], bool]:
             except ValueError:
                 raise ValueError(f"{text!r} is no range such as 192.168.0.0/16.") from None
     return tuple(ranges), "local-names" in texts
+
+
+def read_network(
+    ports: str | None, public: Sequence[str], allowed: Sequence[str], bandwidth: int = BANDWIDTH
+) -> Network:
+    """The rules as flags give them. Raises `ValueError` with a sentence."""
+    allow, names = read_allowed(list(allowed))
+    return Network(
+        ports=read_ports(ports) if ports else None,
+        public=tuple(read_address(text) for text in public),
+        allow=allow,
+        names=names,
+        bandwidth=bandwidth,
+    )
