@@ -106,7 +106,8 @@ class RecordBook:
         await self._check_possible(call, other)
         if not session.calls.take(self._clock.now()):
             raise ProtocolError(ErrorCode.TOO_FAST)
-        await self._check_room(session.stored.user)
+        await self._check_room(own.user, "You have")
+        await self._check_room(other.user, f"{other.name} has")
         people = (_person(call.caller), _person(call.callee))
         asked = recording.begin(_new_id(), call.id, people, session.key, self._keeper.now())
         await self._engine.put_recording(asked, None)
@@ -133,12 +134,10 @@ class RecordBook:
         if words is not None:
             raise ProtocolError(ErrorCode.CANNOT_RECORD, words)
 
-    async def _check_room(self, user: str) -> None:
+    async def _check_room(self, user: str, who_has: str) -> None:
         if await self._engine.count_recordings(user) >= self._most:
-            raise ProtocolError(
-                ErrorCode.CANNOT_RECORD,
-                f"You have {self._most} recordings, as many as one may keep. Delete one first.",
-            )
+            words = f"{who_has} {self._most} recordings, as many as one may keep."
+            raise ProtocolError(ErrorCode.CANNOT_RECORD, f"{words} Delete one first.")
 
     # --- the recorder and the calls to it
 
@@ -182,7 +181,7 @@ class RecordBook:
         return replace(call, recording=recording.order(after, key), leg=True)
 
     async def _begin_solo(self, call: calls.Call) -> RecordingOrder:
-        await self._check_room(call.caller.user)
+        await self._check_room(call.caller.user, "You have")
         people = (_person(call.caller),)
         begun = recording.begin(_new_id(), call.id, people, call.caller.key, self._keeper.now())
         await self._engine.put_recording(begun, None)

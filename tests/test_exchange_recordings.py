@@ -253,6 +253,12 @@ async def test_one_may_keep_so_many(board: Board) -> None:
     await alice.hangup("k")
     call = p.Call(call="s", to="recorder", media=p.Media(), description=OFFER)
     await alice.refused(ErrorCode.CANNOT_RECORD, call)
+    # Whose list is full is not recorded by others either.
+    carol = await few.come("carol")
+    await carol.call("c", "alice")
+    await alice.answer("c")
+    words = await carol.refused(ErrorCode.CANNOT_RECORD, p.ControlRecording(call="c", do="start"))
+    assert words.startswith("alice has 1 recordings")
     await few.close()
 
 

@@ -55,6 +55,12 @@ MESSAGES: list[Message] = [
     {"type": "media", "call": "yours", "media": MEDIA},
     {"type": "progress", "call": "yours", "state": "connected", "part": "dtls"},
     {"type": "report", "call": "yours", "first_media_ms": 3, "pair": "host", "loss": 0.5},
+    {"type": "record", "call": "yours", "do": "start", "version": "1"},
+    {"type": "record", "call": "mine", "do": "pause"},
+    {"type": "consent", "call": "yours", "yes": True, "version": "1"},
+    {"type": "recording", "recording": "r", "state": "off", "reason": "disk_full"},
+    {"type": "call", "call": "leg", "to": "recorder", "recording": "r", "consent": "1",
+     "media": MEDIA, "description": OFFER},
     # of the plain sockets
     {"message": "hi"},
     {"type": "login", "data": {"name": "Ann"}},

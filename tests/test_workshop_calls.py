@@ -100,6 +100,23 @@ async def test_a_plain_client_calls_a_bot(server: Server, crowd: Crowd) -> None:
     await bot.hear("ended", reason="hangup")
 
 
+async def test_a_plain_client_records_itself(server: Server, crowd: Crowd) -> None:
+    """It is told nothing that it would not understand."""
+    bot = await crowd.connect(server)
+    token = mint_bot_token(server.app[SECRET], "recorder", 60)
+    await bot.say("hello", v=1, token=token)
+    await bot.hear("welcome", name="recorder")
+    plain = await crowd.phone(server, "Paula")
+    await call(plain, "recorder")
+    ring = await bot.hear("ring", from_="Paula")
+    assert [consent["name"] for consent in ring["recording"]["participants"]] == ["Paula"]
+    await bot.say("answer", call=ring["call"], description=ANSWER)
+    await hears(plain, "call_answered", rtcMessage=ANSWER)
+    await bot.say("recording", recording=ring["recording"]["id"], state="on")
+    await bot.say("recording", recording=ring["recording"]["id"], state="off", reason="too_long")
+    await ends(plain, "hangup")
+
+
 # --- calls that do not come about
 
 

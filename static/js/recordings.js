@@ -9,6 +9,10 @@ const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 const CANNOT_PLAY =
   "This browser cannot play this recording, or it is not finished. Download it to play it elsewhere.";
 
+/** How often (ms) it is looked whether what is not finished is now, and for how long. */
+const LOOK_EVERY = 3_000;
+const LOOKS = 200;
+
 /** @type {Set<Playback>} */
 const playbacks = new Set();
 
@@ -36,6 +40,26 @@ function equip(player) {
   return playback;
 }
 
+/**
+ * Load the page again once something that was not finished is, unless something is open here.
+ * @param {number} left  how often it may still be looked
+ */
+async function watch(left) {
+  const before = [...document.querySelectorAll("[data-state=running], [data-state=unfinished]")];
+  if (before.length === 0 || left === 0) return;
+  await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+  const answer = await fetch("/recordings/list.json").catch(() => null);
+  /** @type {{recordings: {id: string, state: string}[]}} */
+  const { recordings } = answer?.ok ? await answer.json() : { recordings: [] };
+  const changed = before.some((element) => {
+    const { recording, state } = element instanceof HTMLElement ? element.dataset : {};
+    return recordings.some((now) => now.id === recording && now.state !== state);
+  });
+  const open = document.querySelector("details.playback[open]") !== null;
+  if (changed && !open) location.reload();
+  else void watch(left - 1);
+}
+
 for (const details of document.querySelectorAll("details.playback")) {
   /** @type {Playback | null} */
   let playback = null;
@@ -57,3 +81,4 @@ if (address.searchParams.has("deleted")) {
   history.replaceState(null, "", address);
   note("The recording is deleted.");
 }
+void watch(LOOKS);

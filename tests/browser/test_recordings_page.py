@@ -7,6 +7,8 @@ from typing import Any
 from playwright.async_api import Locator, expect
 
 from ringback.server.keys import ENGINE
+from ringback.server.protocol import RecordingEnd
+from ringback.server.recording import finish
 from tests.browser.person import SENT_BACK, NewPerson, Person
 from tests.browser.test_access import everything_has_a_name, one_page, tab_to
 from tests.running import Server
@@ -186,6 +188,22 @@ async def test_what_cannot_be_played_says_so(server: Server, new_person: NewPers
     await ann.page.locator("summary").click()
     trouble = ann.page.get_by_role("alert")
     await expect(trouble).to_contain_text("This browser cannot play this recording")
+
+
+async def test_what_runs_can_be_played_once_it_is_over(
+    server: Server, new_person: NewPerson
+) -> None:
+    ann, user = await seated(server, new_person)
+    engine = server.app[ENGINE]
+    live = await enter(engine, ID, {"Ann": user}, live=True)
+    await ann.goto("/recordings/")
+    row = ann.page.locator(f"#r-{ID}")
+    await expect(row).to_contain_text("running")
+    lay(server.data, ID, [Tape("Ann", 0.5)])
+    over = finish(live, RecordingEnd.STOPPED, "ann", START + 1000)
+    assert await engine.put_recording(over, live.version)
+    await expect(row.get_by_text("Play").first).to_be_visible()
+    await expect(row).to_contain_text("You stopped the recording.")
 
 
 async def test_one_downloads_a_part(server: Server, new_person: NewPerson) -> None:
