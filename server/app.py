@@ -33,6 +33,7 @@ def create_app(config: Config) -> web.Application:
     app[ENGINE] = engine
     app[EXCHANGE] = Exchange(engine, config, partial(identity.read_token, secret))
     app[SHELF] = Shelf(config.data)
+    app[EXCHANGE].recordbook.measure = app[SHELF].measure
     # Outermost first: a new guest keeps the cookie even where the page turns into an error.
     identity.setup(app, secret, config.secure)
     security.setup(app, config)

@@ -46,6 +46,8 @@ class RecordingLimits(Struct, frozen=True):
     """What is left free on the disk: below it no recording begins and running ones end."""
     each: int = 100
     """How many one person may keep."""
+    each_megabytes: float = 10_000.0
+    """What those of one person may take together before they may record more."""
     days: float = 90.0
     """How long they are kept; 0 for ever."""
 

@@ -54,7 +54,7 @@ class Exchange:
         self.rooms = RoomService(engine, self.clock, config.limits)
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
         self._instances = Instances(engine, self._keeper)
-        self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings.each)
+        self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings)
         self._calls = Switchboard(
             engine, self.clock, self._keeper, self._instances, self.recordbook, config.limits
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from ringback.server import calls, names, recording
 from ringback.server.callkeeper import REARM, RETRY, TRIES, CallKeeper
 from ringback.server.calls import What, Who
 from ringback.server.clock import Clock, Timer
+from ringback.server.config import RecordingLimits
 from ringback.server.engine.base import Engine, EngineError
 from ringback.server.protocol import (
     Call,
@@ -40,13 +41,17 @@ Step = Callable[[Recording], Recording]
 
 
 class RecordBook:
-    """Recordings over an engine. At most `most` recordings stand in one user's list."""
+    """Recordings over an engine. `measure` tells how many bytes the files of some recordings
+    take together; where nobody keeps files it is none."""
 
-    def __init__(self, engine: Engine, clock: Clock, keeper: CallKeeper, most: int) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, keeper: CallKeeper, limits: RecordingLimits
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._keeper = keeper
-        self._most = most
+        self._limits = limits
+        self.measure: Callable[[list[str]], Awaitable[int]] | None = None
         self._timers: dict[str, Timer] = {}
         keeper.on_end.append(self.call_ended)
 
@@ -135,8 +140,16 @@ class RecordBook:
             raise ProtocolError(ErrorCode.CANNOT_RECORD, words)
 
     async def _check_room(self, user: str, who_has: str) -> None:
-        if await self._engine.count_recordings(user) >= self._most:
-            words = f"{who_has} {self._most} recordings, as many as one may keep."
+        most = self._limits.each
+        words = None
+        if await self._engine.count_recordings(user) >= most:
+            words = f"{who_has} {most} recordings, as many as one may keep."
+        elif self.measure is not None:
+            listed = await self._engine.recordings(user, None, most)
+            megabytes = await self.measure([one.id for one in listed]) / 1_000_000
+            if megabytes >= self._limits.each_megabytes:
+                words = f"{who_has} recordings of {megabytes:.0f} MB, all that there is room for."
+        if words is not None:
             raise ProtocolError(ErrorCode.CANNOT_RECORD, f"{words} Delete one first.")
 
     # --- the recorder and the calls to it

@@ -97,6 +97,10 @@ class Shelf:
         found = {id: self.read(id) for id in ids}
         return {id: sidecar for id, sidecar in found.items() if sidecar is not None}
 
+    async def measure(self, ids: list[str]) -> int:
+        """The bytes of all files of some recordings."""
+        return await asyncio.to_thread(lambda: sum(map(self._bytes, ids)))
+
     def remove(self, id: str) -> None:
         """Remove all files of a recording. Blocks; what cannot be removed is logged."""
         if not _ID.match(id):
@@ -116,6 +120,12 @@ class Shelf:
                 if _ID.match(path.name) and path.is_dir() and not path.is_symlink():
                     found[path.name] = path.stat().st_mtime
         return found
+
+    def _bytes(self, id: str) -> int:
+        folder = self._folder / id
+        if not _ID.match(id) or not folder.is_dir():
+            return 0
+        return sum(mediafiles.size(path) or 0 for path in folder.iterdir())
 
     def _read_sidecar(self, id: str) -> bytes:
         if not _ID.match(id):

@@ -74,7 +74,9 @@ class Reader:
         return await self.post(path, fields, Origin=self.server.url)
 
     @asynccontextmanager
-    async def connected(self, name: str, *rooms: str) -> AsyncIterator[None]:
+    async def connected(
+        self, name: str, *rooms: str
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """On the line under a name, in some rooms."""
         await self.get("/")
         async with self.session.ws_connect("/ws", origin=self.server.url) as line:
@@ -84,4 +86,4 @@ class Reader:
             for room in rooms:
                 await line.send_str(p.encode(p.Join(room=room)).decode())
                 assert isinstance(p.decode_server(await line.receive_str()), p.Joined)
-            yield
+            yield line

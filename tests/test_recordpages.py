@@ -10,11 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ringback.server import protocol as p
 from ringback.server.config import RecordingLimits
-from ringback.server.keys import ENGINE, EXCHANGE, SHELF
+from ringback.server.identity import mint_bot_token
+from ringback.server.keys import ENGINE, EXCHANGE, SECRET, SHELF
 from ringback.server.recordpages import PAGE
 from ringback.server.shelf import DAY, FOLDER, SIDECAR, sweep
-from tests.clients import eventually
+from tests.clients import Crowd, eventually
 from tests.conftest import NewReader, Serve
 from tests.reading import Page, Reader
 from tests.running import Server
@@ -404,6 +406,32 @@ async def test_files_that_cannot_be_removed_are_logged(
     await delete(ann)
     assert (await delete(bob)).status == 303
     assert f"The files of the recording {ID} cannot be removed" in caplog.text
+
+
+# --- how much one may keep
+
+
+async def test_who_has_filled_their_room_records_no_more(serve: Serve, crowd: Crowd) -> None:
+    server = await serve(recordings=RecordingLimits(each_megabytes=0.02))
+    ann = Reader(server)
+    user = await user_of(ann, "Ann")
+    shelf = server.app[SHELF]
+    await enter(server.app[ENGINE], ID, {"Ann": user})
+    folder = lay(server.data, ID, [Tape("Ann", 3.0)])
+    size = await shelf.measure([ID, "unknown", ".."])
+    assert size == sum(path.stat().st_size for path in folder.iterdir()) > 20_000
+    bot = await crowd.connect(server)
+    await bot.say("hello", v=1, token=mint_bot_token(server.app[SECRET], "recorder", 60))
+    await bot.hear("welcome")
+    call = p.Call(
+        call="s", to="recorder", media=p.Media(), description=p.Description("offer", "v=0"), id="1"
+    )
+    async with ann.connected("Ann") as line:
+        await line.send_str(p.encode(call).decode())
+        refused = json.loads(await line.receive_str())
+    assert refused["code"] == "cannot_record"
+    assert refused["message"].startswith("You have recordings of 0 MB, all that there is room for")
+    await ann.session.close()
 
 
 # --- what is too old, and what belongs to nobody
