@@ -14,10 +14,7 @@ exception is logged and given to `on_fault`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
@@ -27,6 +24,7 @@ from aiortc import RTCDataChannel, RTCDtlsTransport, RTCRtpCodecParameters
 
 from . import packet, parts, rtcp, rtp
 from .channel import Channel
+from .feedback import Feedback
 from .frames import Kind
 from .incoming import Incoming
 from .outgoing import Outgoing
@@ -34,7 +32,6 @@ from .payload import CODECS
 from .plane import Direction, Plane, Section
 
 CAP = 2_500_000
-REPORT_FIRST, REPORT_EVERY = 0.1, 1.0
 MAX_TRACKS = 16
 
 logger = logging.getLogger(__name__)
@@ -72,7 +69,6 @@ class Endpoint(Plane):
         on_fault: Callable[[Exception], None] | None = None,
     ) -> None:
         super().__init__(dtls, connection)
-        self.cap = cap
         self.incoming: dict[str, Incoming] = {}
         self.outgoing: dict[str, Outgoing] = {}
         self.on_incoming = on_incoming
@@ -83,13 +79,7 @@ class Endpoint(Plane):
         self._receives = receives
         self._sends = sends
         self._routes: dict[int, Route] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake_at = math.inf
-        self._report_at = math.inf
-        self._reported = 0
-        self._cname = secrets.token_hex(8)
-        # One steady clock for the sender reports of all tracks, whatever is done to the wall's.
-        self._wall = time.time() - time.monotonic()
+        self._feedback = Feedback(self.incoming, self.outgoing, self._send_rtcp, self.fault, cap)
 
     def direction(self, kind: str) -> Direction:
         """What was asked for when the endpoint was made."""
@@ -109,6 +99,7 @@ class Endpoint(Plane):
     def configure(self, sections: Iterable[Section]) -> None:
         """Take over what was negotiated, now or anew; tracks stay what they are."""
         self._sections = list(sections)
+        self._feedback.ssrc = self._sections[0].ours[0] if self._sections else 0
         for section in self._sections[:MAX_TRACKS]:
             self._configure_outgoing(section)
             known = self.incoming.get(section.mid)
@@ -155,12 +146,9 @@ class Endpoint(Plane):
             self.on_channel(Channel(channel, self.fault))
 
     def close(self) -> None:
-        """Stop the timer; nothing is called after this."""
+        """Stop the timer; nothing is sent after this."""
         super().close()
-        self._wake_at = math.inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._feedback.close()
 
     def _rtp(self, data: bytes) -> None:
         header = rtp.read_header(data)
@@ -200,10 +188,10 @@ class Endpoint(Plane):
                     header.marker, header.timestamp, payload, now,
                 )  # fmt: skip
         except Exception as error:
-            track.on_frame = track.clock.on_report = track.digits.on_digit = None
+            track.silence()
             self.fault(error)
-        if track.due < self._wake_at or self._report_at == math.inf:
-            self._wake(now)
+        if track.due < self._feedback.due or self._feedback.idle:
+            self._feedback.wake(now)
 
     def _expected(self, payload_type: int) -> bool:
         known = any(payload_type in s.payload_types | s.rtx_types for s in self._sections)
@@ -251,35 +239,17 @@ class Endpoint(Plane):
         now = time.monotonic()
         try:
             for item in items:
-                self._feedback(item, now)
+                self._said(item, now)
         except Exception as error:
             self.fault(error)
 
-    def _feedback(self, item: rtcp.Item, now: float) -> None:
-        match item:
-            case rtcp.SenderReport(ssrc=ssrc):
-                route = self._routes.get(ssrc)
-                if route is not None and not route.rtx:
-                    route.track.report(item, now)
-
-            case rtcp.Reports(blocks=blocks):
-                wall = now + self._wall
-                for block in blocks:
-                    for track in self._sources(block.ssrc):
-                        track.stream.reported(block, wall)
-            case rtcp.Nack(ssrc=ssrc, sequences=sequences):
-                for track in self._sources(ssrc):
-                    track.resend(sequences, now)
-            case rtcp.KeyframeRequest(ssrc=ssrc):
-                for track in self._sources(ssrc):
-                    track.keyframe_requested(now)
-            case rtcp.Remb(bitrate=bitrate, ssrcs=ssrcs):
-                for track in self.outgoing.values():
-                    if track.stream.ssrc in ssrcs and track.on_bitrate is not None:
-                        track.on_bitrate(bitrate)
-
-    def _sources(self, ssrc: int) -> list[Outgoing]:
-        return [track for track in self.outgoing.values() if track.stream.ssrc == ssrc]
+    def _said(self, item: rtcp.Item, now: float) -> None:
+        if isinstance(item, rtcp.SenderReport):
+            route = self._routes.get(item.ssrc)
+            if route is not None and not route.rtx:
+                route.track.report(item, now)
+        else:
+            self._feedback.take(item, now)
 
     @property
     def ready(self) -> bool:
@@ -297,9 +267,13 @@ class Endpoint(Plane):
             data = bytes(self._cipher.view[:size])
         if self._send is not None and data:
             self._send(data, self._address)
-        if self._report_at == math.inf and self._wake_at > 0:
+        if self._feedback.idle:
             self.nudge()
         return data
+
+    def nudge(self) -> None:
+        """Something of a track became due outside of a datagram."""
+        self._feedback.nudge()
 
     def _nominated(self) -> bool:
         pair = parts.nominated(self.connection)
@@ -317,89 +291,6 @@ class Endpoint(Plane):
         if self.on_fault is not None:
             self.on_fault(error)
 
-    def _wake(self, now: float) -> None:
-        """Do what is due, and set the timer for what is due next."""
-        if self.closed:
-            return
-        for track in self.incoming.values():
-            if track.due <= now:
-                self._poll(track, now)
-        for sent in self.outgoing.values():
-            if sent.due <= now:
-                sent.poll(now)
-        if self._report_at == math.inf:
-            self._report_at = now + REPORT_FIRST
-        elif now >= self._report_at:
-            self._report(now)
-        dues = [track.due for track in self.incoming.values()]
-        due = min([self._report_at, *dues, *(track.due for track in self.outgoing.values())])
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._wake_at = due
-        if due < math.inf:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, due - now), self._on_time)
-
-    def nudge(self) -> None:
-        """Something of a track became due outside of a datagram."""
-        if self.closed:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(0.0, self._on_time)
-        self._wake_at = 0.0
-
-    def _on_time(self) -> None:
-        self._timer = None
-        self._wake_at = math.inf
-        self._wake(time.monotonic())
-
-    def _poll(self, track: Incoming, now: float) -> None:
-        ours = self._own()
-        try:
-            feedback = track.poll(now)
-        except Exception as error:
-            track.on_frame = None
-            self.fault(error)
-            return
-        if not feedback:
-            return
-        written = [
-            rtcp.write_nack(ours, item)
-            if isinstance(item, rtcp.Nack)
-            else rtcp.write_keyframe_request(ours, item)
-            for item in feedback
-        ]
-        self._send_rtcp([rtcp.write_receiver_report(ours), *written])
-
-    def _report(self, now: float) -> None:
-        """Report what was sent and received; without anything new the reports end."""
-        moved = self.counts.packets + sum(t.stream.packets for t in self.outgoing.values())
-        if moved == self._reported:
-            self._report_at = math.inf
-            return
-        self._reported = moved
-        self._report_at = now + REPORT_EVERY
-        sources = [(t.kind, t.source) for t in self.incoming.values() if t.source is not None]
-        blocks = [source.block(now) for _, source in sources]
-        wanted = tuple(source.ssrc for kind, source in sources if kind == "video")
-        for track in self.outgoing.values():
-            report = track.stream.report(now, now + self._wall)
-            if report is not None:
-                self._send_rtcp([rtcp.write_sender_report(report, blocks)], report.ssrc)
-                blocks = []
-        rest = [rtcp.write_remb(self._own(), rtcp.Remb(self.cap, wanted))] if wanted else []
-        if blocks or rest:
-            self._send_rtcp([rtcp.write_receiver_report(self._own(), blocks), *rest])
-
-    def _own(self) -> int:
-        return self._sections[0].ours[0]
-
-    def _send_rtcp(self, packets: list[bytes], ssrc: int | None = None) -> None:
-        """Send a compound packet: a report first, and who sends it (RFC 3550, section 6.1)."""
-        head, *rest = packets
-        named = rtcp.write_description(ssrc or self._own(), self._cname)
-        compound = b"".join([head, named, *rest])
+    def _send_rtcp(self, compound: bytes) -> None:
         self._cipher.view[: len(compound)] = compound
         self._transmit(len(compound), rtcp=True)

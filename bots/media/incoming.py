@@ -83,6 +83,10 @@ class Incoming:
     def _asking(self) -> bool:
         return self.kind == "video" and (self._wanted or self._assembler.needs_keyframe)
 
+    def silence(self) -> None:
+        """Call nothing of the bot's any more."""
+        self.on_frame = self.clock.on_report = self.digits.on_digit = None
+
     def configure(self, section: Section) -> None:
         """Take over what was negotiated, now or anew."""
         self._section = section
