@@ -18,6 +18,7 @@ from ringback.bots.media.incoming import Incoming
 from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.payload import Codec
+from ringback.bots.media.udp import Hub
 from ringback.bots.peer import BadOffer, Change, Peer
 from tests.callers import HEIGHT, PATIENCE, RATE, WIDTH, Caller, needs_address, number_of, picture
 
@@ -148,6 +149,24 @@ async def test_the_echo_returns_every_codec(ends: list[Peer], codec: Codec) -> N
     track.select(codec)
     _, numbers = await asyncio.gather(send(track, coded(codec, 10)), shown(caller, 10, codec))
     assert numbers == list(range(10))
+
+
+async def test_nothing_is_dropped_between_the_checks_and_the_handshake(ends: list[Peer]) -> None:
+    """The callee's first word comes at once after its answer to the caller's check."""
+    certificate, done = Certificate.generateCertificate(), asyncio.Event()
+    hubs = [Hub(), Hub()]
+
+    def look(change: Change) -> None:
+        if change.state == "connected":
+            done.set()
+
+    caller = Peer([], certificate, look, hub=hubs[0], plane=Endpoint)
+    callee = Peer([], certificate, look, hub=hubs[1])
+    ends += [caller, callee]
+    await call(caller, callee)
+    async with asyncio.timeout(PATIENCE):
+        await done.wait()
+    assert [hub.dropped["stranger"] for hub in hubs] == [0, 0]
 
 
 async def test_channels_that_the_caller_opens(ends: list[Peer]) -> None:

@@ -108,6 +108,7 @@ async def test_nothing_of_a_call_is_left_behind(joined: Joined) -> None:
         _, ours = await joined(hub)
         await ours.close()
     assert (len(shared._owners), len(shared._routes), len(shared._calls)) == before
+    assert all(share.connection is keeper[1] for share in shared._hopeful.values())
     assert all(share.connection is keeper[1] for share in shared._asked.values())
 
 
@@ -243,6 +244,19 @@ async def test_a_check_without_the_password_opens_no_way(joined: Joined, strange
     assert hub.dropped["stranger"] == 1
     shared = socket_of(hub)
     assert other.socket.getsockname() not in shared._routes
+
+
+async def test_only_so_many_addresses_may_hope(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "MAX_HOPEFUL", 4)
+    hub = Hub()
+    _, ours = await joined(hub)
+    shared = socket_of(hub)
+    check = Stranger.check(None, ours, password="a guess of mine")  # type: ignore[arg-type]
+    for port in range(5000, 5009):
+        shared._stun(check, ("192.0.2.7", port))
+    assert [port for _, port in shared._hopeful] == [5005, 5006, 5007, 5008]
 
 
 async def test_a_peer_belongs_to_the_call_it_proved_last(joined: Joined, stranger: Any) -> None:

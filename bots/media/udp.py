@@ -29,6 +29,8 @@ BUFFER = 2048
 SOCKET_BUFFER = 2 * 1024 * 1024
 MAX_ASKED = 8192
 """Requests of ours whose responses are awaited; beyond it the oldest are forgotten."""
+MAX_HOPEFUL = 1024
+"""Addresses that named a call and have yet to prove that they are its peer."""
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +117,7 @@ class SharedSocket:
         self.socket = opened
         self.dropped = hub.dropped
         self._hub = hub
+        self._hopeful: OrderedDict[Where, Share] = OrderedDict()
         self._calls: dict[bytes, Share] = {}
         self._asked: OrderedDict[bytes, Share] = OrderedDict()
         self._never = functools.lru_cache(1024)(self._is_never)
@@ -139,6 +142,8 @@ class SharedSocket:
         del self._calls[key]
         for where in [where for where, owner in self._owners.items() if owner is share]:
             del self._owners[where], self._routes[where]
+        for where in [where for where, named in self._hopeful.items() if named is share]:
+            del self._hopeful[where]
         for transaction in share.asked:
             self._asked.pop(transaction, None)
         if not self._calls:
@@ -168,7 +173,7 @@ class SharedSocket:
             try:
                 if data and data[0] < 4:
                     self._stun(data, where)
-                elif (take := routes.get(where)) is not None:
+                elif (take := routes.get(where) or self._proven_since(where)) is not None:
                     take(data, where)
                 else:
                     self.dropped["stranger"] += 1
@@ -193,9 +198,25 @@ class SharedSocket:
             return
         share.protocol.datagram_received(data, where)
         # A peer that begins anew from the same port belongs to the call that it proved last.
-        if self._owners.get(where) is not share and share.proven(where):
-            self._owners[where] = share
-            self._routes[where] = share.protocol.datagram_received
+        if self._owners.get(where) is not share:
+            self._hopeful[where] = share
+            self._proven_since(where)
+            if len(self._hopeful) > MAX_HOPEFUL:
+                self._hopeful.popitem(last=False)
+
+    def _proven_since(self, where: Where) -> Callable[[bytes, Where], None] | None:
+        """Whose an address is that was only named so far.
+
+        aioice looks at the response to a check of ours a moment after it came; what the peer
+        sends next may be there sooner than its next check.
+        """
+        share = self._hopeful.get(where)
+        if share is None or not share.proven(where):
+            return None
+        del self._hopeful[where]
+        self._owners[where] = share
+        take = self._routes[where] = share.protocol.datagram_received
+        return take
 
     def _is_never(self, host: str) -> bool:
         address = ip_address(host.partition("%")[0])
