@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .client import Lost as Lost
     from .media.frames import Frame as Frame
     from .media.reading import CannotPlay as CannotPlay
+    from .media.writing import CannotRecord as CannotRecord
+    from .recording import Recording as Recording
     from .robot import Bot as Bot
     from .robot import bot as bot
     from .rooms import Room as Room
@@ -41,6 +43,8 @@ _WHERE = {
     "client": ("Lost",),
     "media.frames": ("Frame",),
     "media.reading": ("CannotPlay",),
+    "media.writing": ("CannotRecord",),
+    "recording": ("Recording",),
     "robot": ("Bot", "bot"),
     "rooms": ("Room",),
     "talk": ("Call",),
@@ -53,9 +57,9 @@ _MODULES = {name: f"{__name__}.{module}" for module, names in _WHERE.items() for
 _MODULES["ProtocolError"] = "ringback.server.protocol"
 
 __all__ = [  # noqa: F822 - imported when they are used
-    "Bot", "Call", "Came", "CannotPlay", "Channel", "ChannelFull", "Digit", "Frame", "Held",
-    "KeyframeWanted", "Lost", "Muted", "Picture", "ProtocolError", "Room", "Said", "Sound",
-    "Track", "Went", "bot",
+    "Bot", "Call", "Came", "CannotPlay", "CannotRecord", "Channel", "ChannelFull", "Digit",
+    "Frame", "Held", "KeyframeWanted", "Lost", "Muted", "Picture", "ProtocolError",
+    "Recording", "Room", "Said", "Sound", "Track", "Went", "bot",
 ]  # fmt: skip
 
 

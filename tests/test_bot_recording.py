@@ -1,0 +1,150 @@
+"""A bot's recordings: what was sent is in the file, coded as it was, and can be played."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import av
+import pytest
+
+from ringback import bots
+from ringback.bots.media.frames import Frame
+from ringback.bots.media.payload import Codec
+from ringback.bots.media.writing import CannotRecord, FileWriter
+from tests.callers import PATIENCE, TONE, needs_address, number_of, pitch
+from tests.clients import eventually
+from tests.lines import growing
+from tests.robots import Host, host
+
+__all__ = ["host"]
+
+
+def pictures(path: Path) -> list[int]:
+    """The numbers on the pictures of a file."""
+    with av.open(str(path)) as container:
+        return [number_of(frame) for frame in container.decode(video=0)]
+
+
+def sound(path: Path) -> float:
+    """The pitch of the sound of a file, after its first tenth of a second."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
+    return pitch(frames[5:])
+
+
+@needs_address
+@pytest.mark.parametrize(("codec", "name"), [("VP8", "call.webm"), ("H264", "call.mkv")])
+async def test_a_recorder_in_a_few_lines(host: Host, tmp_path: Path, codec: str, name: str) -> None:
+    path = tmp_path / name
+
+    @bots.bot("tape")
+    async def tape(call: bots.Call) -> None:
+        async with bots.Recording(path) as file:
+            async for frame in call.frames():
+                file.write(frame)
+
+    line = await host(tape)
+    phone, caller = await line.talking(video=codec)
+    await caller.pictures.reached(45)
+    await phone.hang_up()
+    await line.idle()
+    numbers = pictures(path)
+    assert len(numbers) >= 20
+    assert growing(numbers)
+    assert sound(path) == pytest.approx(TONE, rel=0.05)
+    with av.open(str(path)) as container:
+        assert container.duration is not None
+        assert container.duration / 1e6 == pytest.approx(len(numbers) / 15, abs=0.7)
+
+
+@needs_address
+async def test_what_cannot_be_written_ends_the_call_and_says_why(
+    host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+
+    @bots.bot("tape")
+    async def tape(call: bots.Call) -> None:
+        try:
+            async with bots.Recording(tmp_path / "nowhere" / "call.webm") as file:
+                async for frame in call.frames():
+                    file.write(frame)
+        except bots.CannotRecord as error:
+            said.put_nowait(str(error))
+
+    line = await host(tape)
+    await line.talking()
+    async with asyncio.timeout(PATIENCE):
+        assert "call.webm cannot be written: No such file" in await said.get()
+
+
+def frame(
+    number: int, codec: Codec = "opus", *, keyframe: bool = True, arrived: float = 0.0
+) -> Frame:
+    sound = codec in ("opus", "PCMU", "PCMA")
+    rate = {"opus": 48_000, "PCMU": 8_000}.get(codec, 90_000)
+    return Frame(
+        "audio" if sound else "video", codec, b"\xfc\xff\xfe", number * rate // 50, rate, keyframe,
+        None if sound else (160, 128), arrived or number / 50, 0, False,
+    )  # fmt: skip
+
+
+def test_a_kind_that_comes_too_late_is_left_out(tmp_path: Path) -> None:
+    writer = FileWriter(tmp_path / "a.mkv")
+    writer.write([frame(number) for number in range(100)])
+    writer.write([frame(100, "VP8")])
+    assert writer.left_out == 1
+    writer.close()
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        assert [stream.type for stream in container.streams] == ["audio"]
+
+
+def test_pictures_begin_with_a_keyframe(tmp_path: Path) -> None:
+    writer = FileWriter(tmp_path / "a.mkv")
+    writer.write([frame(0, "VP8", keyframe=False), frame(1, "VP8"), frame(1)])
+    assert writer.left_out == 1
+    writer.close()
+
+
+def test_another_codec_is_left_out(tmp_path: Path) -> None:
+    writer = FileWriter(tmp_path / "a.mkv")
+    writer.write([frame(number) for number in range(100)])
+    writer.write([frame(100, "PCMU")])
+    assert writer.left_out == 1
+    writer.close()
+
+
+def test_times_only_grow_and_kinds_keep_their_distance(tmp_path: Path) -> None:
+    writer = FileWriter(tmp_path / "a.mkv")
+    writer.write([frame(0, arrived=10.0), frame(7, "VP8", arrived=10.5), frame(7, "VP8")])
+    writer.close()
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        times = [(p.stream.type, float((p.pts or 0) * p.time_base)) for p in packets]
+    assert times == [("audio", 0.0), ("video", 0.5), ("video", 0.501)]
+
+
+@pytest.mark.parametrize("name", ["call.mp4", "call"])
+def test_other_kinds_of_files(name: str) -> None:
+    with pytest.raises(CannotRecord, match=r"ends in \.webm or \.mkv"):
+        bots.Recording(name)
+
+
+def test_nothing_came_and_there_is_no_file(tmp_path: Path) -> None:
+    FileWriter(tmp_path / "a.webm").close()
+    assert not (tmp_path / "a.webm").exists()
+
+
+async def test_a_disk_that_is_too_slow_loses_frames_not_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.bots.recording.MAX_WAITING", 2)
+    async with bots.Recording(tmp_path / "a.mkv") as file:
+        for number in range(5):
+            file.write(frame(number))
+        assert file.dropped == 3
+        await eventually(lambda: not file._waiting)
+        file.write(frame(5))
+        assert file.dropped == 3
