@@ -74,6 +74,7 @@ main = Lazy(
             "ringback.server.__main__", "serve", "Open the exchange and print its address."
         ),
         "bot": BOT,
+        "call": Entry("ringback.bots.call_command", "call", "Call somebody from the terminal."),
     },
 )
 click.version_option(__version__, prog_name="ringback", message="%(prog)s %(version)s")(main)
