@@ -21,10 +21,11 @@ import msgspec
 
 from ringback.server.protocol import ErrorCode, ProtocolError
 
-from . import echo, process
+from . import echo, process, recorder
 from .client import Client
 from .host import Host
 from .media import network
+from .media.record import RecordLimits
 from .service import Service
 
 TOKENS = "RINGBACK_BOT_TOKENS"
@@ -39,7 +40,19 @@ class BuiltIn(NamedTuple):
     service: Callable[[Client, argparse.Namespace], Service]
 
 
-BOTS = {echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client, options.host))}
+def _recorder(client: Client, options: argparse.Namespace) -> Service:
+    limits = RecordLimits(
+        seconds=60 * options.record_minutes,
+        bytes=round(1e6 * options.record_megabytes),
+        free=round(1e6 * options.record_free_megabytes),
+    )
+    return recorder.service(client, options.host, options.files, limits)
+
+
+BOTS = {
+    echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client, options.host)),
+    recorder.NAME: BuiltIn(recorder.ABOUT, _recorder),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{TOKENS} is not an object from names to tokens")
     if not tokens or not tokens.keys() <= BOTS.keys():
         parser.error(f"{TOKENS} must hold a token for one or more of: {', '.join(BOTS)}")
+    if options.files is None and tokens.keys() - {echo.NAME}:
+        parser.error("bots that keep something need --files")
     try:
         options.server = process.socket_url(options.server)
     except ValueError as error:

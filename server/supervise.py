@@ -18,7 +18,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-BUILT_IN = ("echo",)
+BUILT_IN = ("echo", "recorder")
 
 # The one place where the server names the bots: the command that starts them.
 COMMAND = (sys.executable, "-m", "ringback.bots")

@@ -96,7 +96,7 @@ async def test_serves_from_an_empty_environment(installed: str, tmp_path: Path) 
     data = str(tmp_path / "data")
     alone = environment(PYTHONPATH="")
     async with running("--data", data, command=(installed,), cwd=tmp_path, environ=alone) as it:
-        await it.until(r"Bots on the line: echo\.")
+        await it.until(r"Bots on the line: echo, recorder\.")
         await check_pages(it.url)
         assert await it.end(signal.SIGINT) == 0
 

@@ -75,6 +75,11 @@ class Incoming:
         self._early: dict[int, tuple[SenderReport, float]] = {}
 
     @property
+    def rate(self) -> int:
+        """Ticks a second of the source that is received now, 0 before its first frame."""
+        return self._timeline.rate
+
+    @property
     def source(self) -> Reception | None:
         """The source that is received now."""
         return self._current

@@ -1,0 +1,208 @@
+"""One participant's file: frames in as they arrive, clusters out in the order of their making.
+
+Lives on the writer's thread. Frames are held back for a moment, so that what belongs together
+is written together; until the sender has said what its ticks mean they are held a little longer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import matroska
+from .align import Offset, TrackClock
+from .frames import Frame
+from .matroska import Block, MatroskaFile, Track
+from .payload import Codec
+from .sidecar import MOST_GAPS, ClockPoint, Gap, Participant, Pictures, Sound
+from .timeline import TimeLine
+
+HOLD, HOLD_UNKNOWN = 0.4, 2.5
+"""Seconds a frame waits after it came: where its sender's clock is known, and where not yet."""
+CLUSTER_MS = 1_000
+CLOCK_EVERY_MS = 10_000
+MOST_CLOCK_POINTS = 2_000
+
+Key = tuple[int, str]
+"""A track of a leg: the leg's number, and the mid of the section."""
+
+
+class Took(NamedTuple):
+    """A frame came on a track; `dropped`: the one before it had to be let go here."""
+
+    key: Key
+    frame: Frame
+    dropped: bool = False
+
+
+class Told(NamedTuple):
+    """A sender report came on a track."""
+
+    key: Key
+    source: int
+    timestamp: int
+    ntp: float
+    arrived: float
+    rate: int
+
+
+Item = Took | Told
+
+
+class PartFile:
+    """The file of one participant: `take` what came, `finish` or `abandon` at the end.
+
+    `expected`: codecs that were negotiated; they decide about the kind of file. Every method
+    may raise `OSError`; what was written before stays playable.
+    """
+
+    def __init__(self, folder: Path, number: int, about: Participant, line: TimeLine) -> None:
+        self.about = about
+        self.expected: set[Codec] = set()
+        self._folder = folder
+        self._number = number
+        self._line = line
+        self._file: MatroskaFile | None = None
+        self._origin: float | None = None
+        self._held: list[Took] = []
+        self._offsets: dict[int, Offset] = {}
+        self._clocks: dict[Key, TrackClock] = {}
+        self._tracks: dict[tuple[str, Codec], Track] = {}
+        self._last: dict[str, int] = {}
+        self._floor = 0
+        self._clock_at = -CLOCK_EVERY_MS
+
+    @property
+    def bytes(self) -> int:
+        """The size of the file so far."""
+        return self._file.bytes if self._file is not None else 0
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is, once there is one."""
+        return self._file.path if self._file is not None else None
+
+    def take(self, items: Sequence[Item], now: float, *, last: bool = False) -> None:
+        """Take note of what came, and write what has waited long enough (all with `last`)."""
+        for item in items:
+            if isinstance(item, Took):
+                self._held.append(item)
+            else:
+                clock = self._clock(item.key)
+                clock.report(item.source, item.timestamp, item.ntp, item.arrived, item.rate)
+                self._note_clock(item)
+        ready = self._ready(now, last)
+        if ready:
+            self._write([placed for took in ready if (placed := self._place(took)) is not None])
+
+    def finish(self) -> None:
+        """Complete the file."""
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.finish()
+        except OSError:
+            # A full disk: let go of what was not written whole, so that the rest is clean.
+            os.truncate(file.path, file.bytes)
+            raise
+        finally:
+            self.about.bytes = file.path.stat().st_size
+            self.about.duration_ms = file.end_ms
+
+    def _clock(self, key: Key) -> TrackClock:
+        if key not in self._clocks:
+            offset = self._offsets.setdefault(key[0], Offset())
+            self._clocks[key] = TrackClock(offset)
+        return self._clocks[key]
+
+    def _ready(self, now: float, last: bool) -> list[Took]:
+        """Held frames whose time has come, in the order in which they arrived."""
+        count = len(self._held) if last else 0
+        while count < len(self._held):
+            took = self._held[count]
+            hold = HOLD if self._clock(took.key).known else HOLD_UNKNOWN
+            if took.frame.arrived > now - hold:
+                break
+            count += 1
+        ready, self._held = self._held[:count], self._held[count:]
+        return ready
+
+    def _place(self, took: Took) -> tuple[float, Took] | None:
+        moment = self._clock(took.key).place(took.frame)
+        position = self._line.position(moment)
+        return None if position is None else (position, took)
+
+    def _write(self, placed: list[tuple[float, Took]]) -> None:
+        if not placed:
+            return
+        if self._file is None or self._origin is None:
+            self._origin = min(position for position, _ in placed)
+            self.about.offset_ms = round(self._origin * 1000)
+            self._file = self._create([took.frame.codec for _, took in placed])
+        blocks = [
+            self._block(self._file, position - self._origin, took) for position, took in placed
+        ]
+        blocks.sort(key=lambda block: block.at)
+        for cluster in _clusters(blocks, {t.number for t in self._tracks.values() if t.video}):
+            self._file.write(cluster)
+            self._floor = max(self._floor, cluster[0].at)
+        self.about.bytes, self.about.duration_ms = self._file.bytes, self._file.end_ms
+
+    def _create(self, seen: list[Codec]) -> MatroskaFile:
+        name = f"{self._number}{matroska.suffix([*self.expected, *seen])}"
+        self.about.file = name
+        return MatroskaFile(self._folder / name)
+
+    def _block(self, file: MatroskaFile, seconds: float, took: Took) -> Block:
+        frame, mid = took.frame, took.key[1]
+        track = self._tracks.get((mid, frame.codec))
+        if track is None:
+            private = matroska.avc_private(frame.data) if frame.codec == "H264" else b""
+            track = self._tracks[mid, frame.codec] = file.add(frame.codec, frame.size, private)
+        before = self._last.get(mid)
+        at = max(round(seconds * 1000), self._floor, 0 if before is None else before + 1)
+        self._last[mid] = at
+        self._count(took, at, before)
+        data = matroska.avc_data(frame.data) if frame.codec == "H264" else frame.data
+        return Block(track.number, at, frame.keyframe, data)
+
+    def _count(self, took: Took, at: int, before: int | None) -> None:
+        frame, about = took.frame, self.about
+        if frame.kind == "audio":
+            about.audio = about.audio or Sound(frame.codec)
+            about.audio.frames += 1
+        else:
+            about.video = about.video or Pictures(frame.codec)
+            about.video.frames += 1
+            width, height = frame.size or (0, 0)
+            if width * height > about.video.width * about.video.height:
+                about.video.width, about.video.height = width, height
+        if (frame.gap or took.dropped) and before is not None:
+            if len(about.gaps) < MOST_GAPS:
+                gap = Gap(before, at - before, frame.kind, "dropped" if took.dropped else "lost")
+                about.gaps.append(gap)
+            else:
+                about.gaps_more += 1
+
+    def _note_clock(self, told: Told) -> None:
+        position = self._line.position(told.arrived)
+        if position is None or len(self.about.clock) >= MOST_CLOCK_POINTS:
+            return
+        at = round(position * 1000)
+        if at - self._clock_at >= CLOCK_EVERY_MS:
+            self._clock_at = at
+            self.about.clock.append(ClockPoint(at, told.ntp))
+
+
+def _clusters(blocks: Sequence[Block], videos: set[int]) -> list[list[Block]]:
+    """Blocks in clusters of less than a second; a keyframe opens one, so that players find it."""
+    found: list[list[Block]] = []
+    for block in blocks:
+        opens = block.keyframe and block.track in videos
+        if not found or opens or block.at - found[-1][0].at >= CLUSTER_MS:
+            found.append([])
+        found[-1].append(block)
+    return found

@@ -1,0 +1,287 @@
+"""Files written block by block: whatever is in them comes out of a player again."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringback.bots.media import ebml, matroska
+from ringback.bots.media.matroska import Block, MatroskaFile, Track
+from ringback.bots.media.payload import Codec
+from tests.callers import number_of
+from tests.coded import coded_pictures
+
+SILENCE_OPUS = b"\xf8\xff\xfe"
+
+
+def coded_tone(seconds: float, pitch: float = 500.0) -> list[bytes]:
+    """A tone in Opus packets of 20 ms."""
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "s16"
+    coded: list[bytes] = []
+    for first in range(0, round(seconds * 48_000), 960):
+        frame = av.AudioFrame("s16", "mono", 960)
+        turn = 2 * math.pi * pitch / 48_000
+        wave = array("h", (round(8000 * math.sin(turn * n)) for n in range(first, first + 960)))
+        frame.planes[0].update(wave.tobytes())
+        frame.pts, frame.sample_rate, frame.time_base = first, 48_000, Fraction(1, 48_000)
+        coded += [bytes(packet) for packet in encoder.encode(frame)]
+    return coded
+
+
+def film(
+    path: Path,
+    codec: Codec = "VP8",
+    seconds: int = 3,
+    sound: bool = True,
+    late: bool = False,
+    keys: tuple[int, ...] = (0,),
+) -> MatroskaFile:
+    """A file of numbered pictures, 15 a second, and a tone, not finished; with `late` the
+    pictures join after the first cluster."""
+    made = MatroskaFile(path)
+    audio = made.add("opus", None) if sound else None
+    pictures = coded_pictures(codec, count=15 * seconds, keys=keys)
+    video: Track | None = None
+    tone = coded_tone(seconds)
+    for second in range(seconds):
+        blocks = []
+        if (second or not late) and video is None:
+            private = matroska.avc_private(pictures[0]) if codec == "H264" else b""
+            video = made.add(codec, (160, 128), private)
+        if audio is not None:
+            blocks += [
+                Block(audio.number, second * 1000 + n * 20, True, tone[second * 50 + n])
+                for n in range(50)
+            ]
+        if video is not None:
+            for n in range(15):
+                number = (second - late) * 15 + n
+                data = pictures[number]
+                data = matroska.avc_data(data) if codec == "H264" else data
+                blocks.append(
+                    Block(video.number, second * 1000 + n * 1000 // 15, number in keys, data)
+                )
+        made.write(sorted(blocks, key=lambda block: block.at))
+    return made
+
+
+def played(path: Path) -> dict[str, Any]:
+    """What a player makes of a file: pictures by number, times, and the length of the sound."""
+    with av.open(str(path)) as container:
+        numbers, times, samples = [], [], 0
+        frames: Iterator[Any] = container.decode()
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                numbers.append(number_of(frame))
+                times.append(frame.time)
+            elif isinstance(frame, av.AudioFrame):
+                samples += frame.samples
+        duration = container.duration
+    return {"numbers": numbers, "times": times, "samples": samples, "duration": duration}
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
+def test_what_went_in_comes_out(tmp_path: Path, codec: Codec) -> None:
+    path = tmp_path / ("1" + matroska.suffix([codec, "opus"]))
+    film(path, codec).finish()
+    found = played(path)
+    assert found["numbers"] == list(range(45))
+    assert found["times"] == pytest.approx([n / 15 for n in range(45)], abs=0.0015)
+    assert found["samples"] == pytest.approx(3 * 48_000, abs=2 * 960)
+    assert found["duration"] == pytest.approx(2_980_000, abs=1_000)
+
+
+def test_webm_says_so_and_holds_what_browsers_know() -> None:
+    assert matroska.suffix(["VP8", "opus"]) == ".webm"
+    assert matroska.suffix(["opus"]) == ".webm"
+    assert matroska.suffix(["H264", "opus"]) == ".mkv"
+    assert matroska.suffix(["PCMU"]) == ".mkv"
+
+
+@pytest.mark.parametrize("law", ["PCMU", "PCMA"])
+def test_telephone_sound(tmp_path: Path, law: Codec) -> None:
+    path = tmp_path / "1.mkv"
+    made = MatroskaFile(path)
+    track = made.add(law, None)
+    made.write([Block(track.number, n * 20, True, bytes([0x55]) * 160) for n in range(50)])
+    made.finish()
+    with av.open(str(path)) as container:
+        [stream] = container.streams.audio
+        assert stream.codec_context.name == {"PCMU": "pcm_mulaw", "PCMA": "pcm_alaw"}[law]
+        assert stream.rate == 8000
+        assert sum(frame.samples for frame in container.decode(stream)) == 8000
+
+
+def test_a_camera_may_join_later(tmp_path: Path) -> None:
+    path = tmp_path / "1.webm"
+    film(path, late=True).finish()
+    found = played(path)
+    assert found["numbers"] == list(range(30))
+    assert found["times"][0] == pytest.approx(1.0, abs=0.002)
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_players_seek_to_a_keyframe(tmp_path: Path, died: bool) -> None:
+    path = tmp_path / "1.webm"
+    made = film(path, seconds=5, keys=(0, 30))
+    if died:
+        made.abandon()
+        matroska.repair(path)
+    else:
+        made.finish()
+    for wanted, found in ((3_500_000, 30), (1_500_000, 0)):
+        with av.open(str(path)) as container:
+            [stream] = container.streams.video
+            container.seek(wanted)
+            first = next(container.decode(stream))
+            assert number_of(first) == found
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_players_seek_in_sound_alone(tmp_path: Path, died: bool) -> None:
+    path = tmp_path / "1.webm"
+    made = MatroskaFile(path)
+    track = made.add("opus", None)
+    tone = coded_tone(5)
+    for second in range(5):
+        part = tone[second * 50 : second * 50 + 50]
+        made.write(
+            [Block(track.number, second * 1000 + n * 20, True, d) for n, d in enumerate(part)]
+        )
+    if died:
+        made.abandon()
+        matroska.repair(path)
+    else:
+        made.finish()
+    with av.open(str(path)) as container:
+        container.seek(3_500_000)
+        first = next(container.demux())
+        assert first.pts is not None
+        assert 2_900 <= first.pts <= 3_600
+
+
+def test_a_file_plays_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "1.webm"
+    made = film(path, seconds=2)
+    assert played(path)["numbers"] == list(range(30))
+    assert path.stat().st_size == made.bytes
+    made.finish()
+
+
+def test_nothing_is_left_of_a_file_without_content(tmp_path: Path) -> None:
+    made = MatroskaFile(tmp_path / "1.webm")
+    made.abandon()
+    assert list(tmp_path.iterdir()) == []
+    film(tmp_path / "2.webm", seconds=1).abandon()
+    assert len(played(tmp_path / "2.webm")["numbers"]) == 15
+
+
+def test_no_file_is_written_over(tmp_path: Path) -> None:
+    film(tmp_path / "1.webm", seconds=1).finish()
+    with pytest.raises(FileExistsError):
+        MatroskaFile(tmp_path / "1.webm")
+
+
+# --- writers that die -----------------------------------------------------------------------
+
+
+def test_a_file_whose_writer_died_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "1.webm"
+    film(path, seconds=3).abandon()
+    assert matroska.repair(path) == 2980
+    found = played(path)
+    assert found["numbers"] == list(range(45))
+    assert found["duration"] == pytest.approx(2_980_000, abs=1_000)
+
+
+def test_a_finished_file_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "1.webm"
+    film(path).finish()
+    before = path.read_bytes()
+    assert matroska.repair(path) == 2980
+    assert path.read_bytes() == before
+    path2 = tmp_path / "2.webm"
+    film(path2).abandon()
+    matroska.repair(path2)
+    once = path2.read_bytes()
+    matroska.repair(path2)
+    assert path2.read_bytes() == once
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("torn") / "1.webm"
+    film(path, seconds=3).abandon()
+    return path.read_bytes()
+
+
+@given(cut=st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_wherever_it_is_cut_off_the_rest_plays(
+    cut: float, torn: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "1.webm"
+    least = 64 + 12 + matroska.HEAD
+    kept = least + round(cut * (len(torn) - least))
+    path.write_bytes(torn[:kept])
+    last = matroska.repair(path)
+    if last == 0:
+        return
+    found = played(path)
+    assert found["numbers"] == list(range(len(found["numbers"])))
+    # At most the cluster that was cut off, of one second, is missing.
+    assert len(found["numbers"]) >= 15 * math.floor(cut * 3 * 0.9) - 15
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\x1a\x45\xdf\xa3" + bytes(9000)])
+def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "1.webm"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no recording of ours"):
+        matroska.repair(path)
+    assert path.read_bytes() == content
+
+
+# --- elements -------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**56 - 2))
+def test_lengths_are_read_as_they_were_written(size: int) -> None:
+    found = ebml.read_head(b"\xa3" + ebml.length(size), 0)
+    assert found.id == ebml.SIMPLE_BLOCK
+    assert found.end is not None
+    assert found.end - found.content == size
+
+
+@given(st.integers(2, 5000).filter(lambda n: n == 2 or n >= 9))
+def test_nothing_takes_the_room_it_should(size: int) -> None:
+    data = ebml.void(size)
+    assert len(data) == size
+    assert [id for id, _ in ebml.children(data)] == [ebml.VOID]
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        for id, content in ebml.children(data):
+            assert id > 0
+            assert len(content) <= len(data)
+    except ValueError:
+        pass
+
+
+def test_a_head_that_does_not_fit_is_refused() -> None:
+    track = Track(1, "H264", (10, 10), bytes(matroska.HEAD))
+    with pytest.raises(ValueError, match="room"):
+        matroska.compose_head([track])

@@ -1,0 +1,177 @@
+"""The recorder, called by real peers; what it kept is decoded and measured."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import msgspec
+import pytest
+
+from ringback.bots import recorder
+from ringback.bots.client import Client
+from ringback.bots.host import Host
+from ringback.bots.media.record import RecordLimits
+from ringback.bots.media.sidecar import NAME as SIDECAR
+from ringback.bots.media.sidecar import Sidecar
+from ringback.server import protocol as p
+from ringback.server.identity import mint_bot_token
+from ringback.server.keys import SECRET
+from ringback.server.recording import VERSION
+from tests.callers import PATIENCE, TONE, Caller, needs_address, number_of, pitch
+from tests.conftest import Serve
+from tests.lines import GENEROUS, Phone
+
+pytestmark = needs_address
+SMALL = RecordLimits(free=1_000_000)
+
+
+@dataclass
+class Studio:
+    """An exchange with the recorder on the line, and what the recorder kept."""
+
+    folder: Path
+    service: recorder.RecorderService
+    url: str
+    stack: AsyncExitStack
+
+    async def phone(self, name: str) -> Phone:
+        """Somebody's telephone."""
+        client = Client(self.url, name=name)
+        await self.stack.enter_async_context(client)
+        return Phone(client)
+
+    def caller(self, **options: Any) -> Caller:
+        """A peer that hangs up at the end."""
+        made = Caller(**options)
+        self.stack.push_async_callback(made.close)
+        return made
+
+    async def dial(self, phone: Phone, caller: Caller, **more: Any) -> None:
+        """Call the recorder, which is agreeing to be recorded."""
+        call = p.Call(
+            call=secrets.token_hex(8), to="recorder", media=p.Media(), consent=VERSION,
+            description=p.Description(type="offer", sdp=await caller.offer()), **more,
+        )  # fmt: skip
+        phone.call = call.call
+        await phone.client.request(call)
+        answer = await phone.event(p.Answered)
+        await caller.accept(answer.description.sdp)
+        await caller.connected()
+
+    async def finished(self) -> tuple[Path, Sidecar]:
+        """The folder of the one recording, once it is complete."""
+        async with asyncio.timeout(PATIENCE):
+            while self.service.recorder.running:
+                await self.service.recorder.settled()
+        [folder] = [path for path in self.folder.iterdir() if path.is_dir()]
+        return folder, msgspec.json.decode((folder / SIDECAR).read_bytes(), type=Sidecar)
+
+
+NewStudio = Callable[..., Awaitable[Studio]]
+
+
+@pytest.fixture
+async def studio(serve: Serve, tmp_path: Path) -> AsyncIterator[NewStudio]:
+    async with AsyncExitStack() as stack:
+
+        async def make(limits: RecordLimits = SMALL) -> Studio:
+            server = await serve(limits=GENEROUS)
+            token = mint_bot_token(server.app[SECRET], "recorder", 600)
+            client = Client(f"ws{server.url[4:]}/ws", token=token, name="recorder")
+            await stack.enter_async_context(client)
+            service = recorder.service(client, Host(), tmp_path / "files", limits)
+            running = asyncio.create_task(service.run())
+
+            async def stop() -> None:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+            stack.push_async_callback(stop)
+            return Studio(tmp_path / "files" / recorder.FOLDER, service, client.url, stack)
+
+        yield make
+
+
+@dataclass
+class Played:
+    """What a player makes of a file."""
+
+    numbers: list[int]
+    picture_times: list[float]
+    sound: list[av.AudioFrame]
+    codecs: set[str]
+
+
+def play(path: Path) -> Played:
+    """Decode a whole file."""
+    numbers: list[int] = []
+    times: list[float] = []
+    sound: list[av.AudioFrame] = []
+    with av.open(str(path)) as container:
+        codecs = {stream.codec_context.name for stream in container.streams}
+        frames: Iterator[Any] = container.decode()
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                numbers.append(number_of(frame))
+                assert frame.time is not None
+                times.append(frame.time)
+            elif isinstance(frame, av.AudioFrame):
+                sound += av.AudioResampler("s16", "mono").resample(frame)
+    return Played(numbers, times, sound, codecs)
+
+
+DECODERS = {"VP8": "vp8", "H264": "h264", "opus": "opus", "PCMU": "pcm_mulaw", "PCMA": "pcm_alaw"}
+
+
+@pytest.mark.parametrize(
+    ("video", "audio"),
+    [
+        ("VP8", "opus"), ("H264", "opus"), ("VP8", None), (None, "opus"), (None, "PCMU"),
+        (None, "PCMA"),
+    ],
+)  # fmt: skip
+async def test_what_is_sent_is_kept(
+    studio: NewStudio, video: str | None, audio: str | None
+) -> None:
+    room = await studio()
+    phone, caller = await room.phone("ann"), room.caller(video=video, audio=audio)
+    await room.dial(phone, caller)
+    if video is not None:
+        await caller.pictures.reached(caller.pictures.sent + 45)
+    else:
+        await asyncio.sleep(3)
+    sent = caller.pictures.sent
+    assert (await phone.hang_up()).reason is p.Reason.HANGUP
+    folder, about = await room.finished()
+    [part] = about.participants
+    assert part.name == "ann"
+    assert about.reason == "stopped"
+    assert about.ended is not None
+    found = play(folder / part.file)
+    wanted = {DECODERS[codec] for codec in (video, audio) if codec is not None}
+    assert {name.removeprefix("lib") for name in found.codecs} == wanted
+    if video is not None:
+        assert part.video is not None
+        assert (part.video.width, part.video.height) == (160, 128)
+        assert part.video.frames == len(found.numbers) >= 30
+        first = found.numbers[0]
+        assert found.numbers == list(range(first, first + len(found.numbers)))
+        assert found.numbers[-1] <= sent
+        steps = [b - a for a, b in zip(found.picture_times, found.picture_times[1:], strict=False)]
+        assert all(step > 0 for step in steps)
+        assert sum(steps) / len(steps) == pytest.approx(1 / 15, rel=0.1)
+        assert part.thumbnail == "1.jpg"
+        assert (folder / "1.jpg").read_bytes()[:2] == b"\xff\xd8"
+    if audio is not None:
+        assert part.audio is not None
+        assert pitch(found.sound[len(found.sound) // 2 :]) == pytest.approx(TONE, rel=0.05)
+        seconds = sum(frame.samples for frame in found.sound) / found.sound[0].sample_rate
+        assert seconds == pytest.approx(part.duration_ms / 1000, abs=0.5)
+    assert part.gaps == []
