@@ -291,6 +291,34 @@ async def test_a_track_whose_camera_is_switched_off_stays(end: Ended) -> None:
     assert (len(end.frames["a"]), len(end.frames["c"])) == (1, 1)
 
 
+async def test_sources_come_and_go_as_often_as_they_like(end: Ended) -> None:
+    for number in range(100, 140):
+        end.plane.configure([named("a", number, number + 1000), named("b")])
+        end.rtp(build(number))
+        end.rtp(build(number, 3))
+        end.rtp(packet.retransmission(build(number, 2), 97, 1, number + 1000))
+        assert len(end.plane._routes) <= 4
+    assert len(end.frames["a"]) == 3 * 40
+    assert end.plane.counts.dropped == {}
+
+
+async def test_a_source_that_was_never_named_is_not_forgotten(end: Ended) -> None:
+    end.rtp(build(77, 1, mid="b"))
+    end.rtp(build(77, 3, mid="b"))
+    end.rtp(packet.retransmission(build(77, 2), 97, 1, 78))
+    routes = dict(end.plane._routes)
+    end.plane.configure([named("a", 11, 12), named("b")])
+    assert end.plane._routes == routes
+
+
+async def test_the_peer_is_asked_for_no_more_than_the_network_gives(end: Ended) -> None:
+    end.plane.limit(10 * CAP)
+    caps = [end.plane._feedback.cap]
+    end.plane.limit(CAP // 2)
+    caps.append(end.plane._feedback.cap)
+    assert caps == [CAP, CAP // 2]
+
+
 # --- any bytes ----------------------------------------------------------------------------
 
 BODY = st.binary(max_size=120)

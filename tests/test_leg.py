@@ -14,8 +14,10 @@ from ringback.bots.media.endpoint import Endpoint
 from ringback.bots.media.frames import Kind
 from ringback.bots.media.leg import Leg
 from ringback.bots.media.mirror import Mirror
+from ringback.bots.media.network import Network
 from ringback.bots.media.offer import BadOffer, read_offer
 from ringback.bots.media.parts import Certificate
+from ringback.bots.media.udp import Hub
 from tests.callers import needs_address
 
 pytestmark = needs_address
@@ -295,6 +297,17 @@ async def test_an_endpoint_says_what_it_receives_and_sends(
     assert {t.kind for t in leg.plane.incoming.values()} == set(receives)
     assert {t.kind for t in leg.plane.outgoing.values()} == set(sends)
     await leg.close()
+
+
+async def test_what_pictures_may_take_is_said(leg: Leg) -> None:
+    sdp = await leg.answer(read_offer(CHROMIUM.replace("\n", "\r\n")))
+    audio, video = sdp.split("m=video")
+    assert "b=" not in audio
+    assert video.count("b=AS:4000\r\nb=TIAS:4000000\r\n") == 1
+    network = Network(bandwidth=300_000)
+    other = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint, Hub(network))
+    assert "b=TIAS:300000" in await other.offer(["audio", "video"])
+    await other.close()
 
 
 async def test_an_offer_of_ours() -> None:

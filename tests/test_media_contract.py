@@ -326,6 +326,20 @@ def test_a_packet_that_is_not_genuine_opens_to_nothing() -> None:
         session(Policy.SSRC_ANY_INBOUND).unprotect(b"\x80\x60" + bytes(60))
 
 
+def test_what_is_forgotten_of_a_source_is_gone() -> None:
+    packet = RtpPacket(payload_type=96, sequence_number=7, ssrc=5, payload=bytes(60)).serialize()
+    sealed = session(Policy.SSRC_ANY_OUTBOUND).protect(packet)
+    dtls: Any = Dtls(session(Policy.SSRC_ANY_INBOUND))
+    cipher = parts.Cipher(dtls)
+    opened = [cipher.unprotect(sealed, rtcp=False), cipher.unprotect(sealed, rtcp=False)]
+    cipher.forget(5)
+    cipher.forget(6)
+    opened.append(cipher.unprotect(sealed, rtcp=False))
+    # What was opened once is a replay, until nothing is known of its source.
+    assert opened == [len(packet), 0, len(packet)], "Session.remove_stream is another"
+    parts.Cipher(Dtls()).forget(5)  # type: ignore[arg-type]
+
+
 def test_without_keys_nothing_opens() -> None:
     dtls: Any = Dtls()
     cipher = parts.Cipher(dtls)

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from ringback.bots.media import offer as o
 from ringback.bots.media.network import Network, read_allowed
-from ringback.bots.media.offer import BadOffer, RemoteCandidate, read_candidate, read_offer
+from ringback.bots.media.offer import (
+    BadOffer,
+    RemoteCandidate,
+    limited,
+    read_candidate,
+    read_offer,
+)
 
 FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
 TRANSPORT = ["a=ice-ufrag:abcd", "a=ice-pwd:" + "x" * 22, FINGERPRINT, "a=setup:actpass"]
@@ -222,3 +228,10 @@ def test_any_mixture_of_lines_is_read_or_refused(lines: list[str]) -> None:
         return
     assert read.sdp.startswith("v=0\r\n")
     assert "a=candidate" not in read.sdp
+
+
+def test_a_limit_stands_in_the_sections_of_pictures_only() -> None:
+    audio, video = "m=audio 9 X 0\r\nc=IN IP4 1.2.3.4\r\n", "m=video 9 X 96\r\nc=IN IP6 ::2\r\n"
+    sdp = f"v=0\r\nc=IN IP4 0.0.0.0\r\n{audio}{video}a=mid:1\r\n{audio}{video}"
+    limit = "b=AS:999\r\nb=TIAS:999999\r\n"
+    assert limited(sdp, 999_999) == sdp.replace(video, video + limit)

@@ -185,6 +185,29 @@ def test_bitrate_estimate_speaks_of_the_peers_sources(sources: rtp.Sources) -> N
     assert bitrate == unpack_remb_fci(fci)[0]
 
 
+def test_bitrate_estimates_are_capped(sources: rtp.Sources) -> None:
+    sources.cap = 300_000
+    for bits, expected in ((200_000, 200_000), (800_000, 300_000), (2**60, 300_000)):
+        [turned] = turn(sources, RtcpPsfbPacket(RTCP_PSFB_APP, THEIRS, 0, _remb(bits)))
+        assert isinstance(turned, RtcpPsfbPacket)
+        bitrate, ssrcs = unpack_remb_fci(turned.fci)
+        assert bitrate == pytest.approx(expected, rel=1e-4)
+        assert bitrate <= expected
+        assert ssrcs == [THEIRS]
+
+
+def _remb(bits: int) -> bytes:
+    return b"REMB\x01" + rtp.write_bitrate(bits) + OURS.to_bytes(4, "big")
+
+
+@given(st.integers(0, rtp.MAX_BITRATE))
+def test_bitrates_are_written_as_aiortc_reads_them(bits: int) -> None:
+    written = rtp.write_bitrate(bits)
+    read = rtp.read_bitrate(written, 0)
+    assert unpack_remb_fci(b"REMB\x00" + written) == (read, [])
+    assert bits * (1 - 2**-17) <= read <= bits
+
+
 def test_bitrate_request(sources: rtp.Sources) -> None:
     data = bytearray(struct.pack("!BBHLLLL", 0x83, rtp.RTPFB, 4, THEIRS, 0, OURS, 0xABCDEF01))
     assert rtp.mirror_rtcp(data, len(data), sources) == 20

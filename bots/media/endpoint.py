@@ -76,9 +76,11 @@ class Endpoint(Plane):
         self.on_digit = on_digit
         self.on_channel = on_channel
         self.on_fault = on_fault
+        self._cap = cap
         self._receives = receives
         self._sends = sends
         self._routes: dict[int, Route] = {}
+        self._named: set[int] = set()
         self._feedback = Feedback(self.incoming, self.outgoing, self._send_rtcp, self.fault, cap)
 
     def direction(self, kind: str) -> Direction:
@@ -100,6 +102,7 @@ class Endpoint(Plane):
         """Take over what was negotiated, now or anew; tracks stay what they are."""
         self._sections = list(sections)
         self._feedback.ssrc = self._sections[0].ours[0] if self._sections else 0
+        self._forget()
         for section in self._sections[:MAX_TRACKS]:
             self._configure_outgoing(section)
             known = self.incoming.get(section.mid)
@@ -110,6 +113,17 @@ class Endpoint(Plane):
                 for number, theirs in enumerate(section.theirs[:2]):
                     if theirs not in self._routes and len(self._routes) < rtp.STREAMS:
                         self._routes[theirs] = Route(known, number == 1)
+
+    def _forget(self) -> None:
+        """Make room: what was named once and is no more, and is not what comes just now."""
+        named = {ssrc for section in self._sections for ssrc in section.theirs}
+        sources = [track.source for track in self.incoming.values()]
+        current = {source.ssrc for source in sources if source is not None}
+        for ssrc in self._named - named - current:
+            self._named.discard(ssrc)
+            if self._routes.pop(ssrc, None) is not None:
+                self._cipher.forget(ssrc)
+        self._named |= named
 
     def _configure_outgoing(self, section: Section) -> None:
         track = self.outgoing.get(section.mid)
@@ -137,6 +151,10 @@ class Endpoint(Plane):
         if not expected:
             return None
         return min(1.0, max(0.0, 1 - sum(s.received for s in sources) / expected))
+
+    def limit(self, bits: int) -> None:
+        """Ask for no more than this, nor than the endpoint was made for."""
+        self._feedback.cap = min(self._cap, bits)
 
     def take_channel(self, channel: RTCDataChannel) -> None:
         """Hand on a data channel, or close it where nobody wants it."""

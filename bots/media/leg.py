@@ -27,7 +27,7 @@ from aiortc import sdp as session_description
 from . import negotiation, parts
 from .frames import Kind
 from .mirror import Mirror
-from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate
+from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate, limited
 from .payload import CODECS
 from .plane import Format, Plane, PlaneFactory, Section
 from .udp import Hub
@@ -113,7 +113,7 @@ class Leg:
         if self.remote is None:
             plane.guard.watch()
         await self._agreed(offer, plane)
-        return self._pc.localDescription.sdp
+        return self._described()
 
     async def offer(self, kinds: Sequence[Kind], channel: str | None = None) -> str:
         """Offer sections of these kinds, and a data channel of this label; the offer's SDP.
@@ -135,7 +135,7 @@ class Leg:
         plane.guard.watch()
         if opened is not None:
             self._on_channel(opened)
-        return self._pc.localDescription.sdp
+        return self._described()
 
     async def accept(self, answer: Offer) -> None:
         """Take the answer to our offer. Raises `BadOffer` when it is none."""
@@ -150,7 +150,12 @@ class Leg:
         connection = parts.ice_of(transport)
         self._hub.attach(connection)
         self.plane = self._make_plane(transport, connection)
+        self.plane.limit(self._hub.network.bandwidth)
         return self.plane
+
+    def _described(self) -> str:
+        """Our description, with what the peer may send."""
+        return limited(self._pc.localDescription.sdp, self._hub.network.bandwidth)
 
     def _negotiator(self, plane: Plane | None = None) -> parts.Negotiator:
         takes = plane.takes if plane is not None else lambda codec: True

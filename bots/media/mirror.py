@@ -80,6 +80,10 @@ class Mirror(Plane):
         """What is not looked at can be anything."""
         return True
 
+    def limit(self, bits: int) -> None:
+        """What the peer says it can take, it is told itself; so it is told no more than this."""
+        self.sources.cap = bits
+
     def take_channel(self, channel: RTCDataChannel) -> None:
         """Return each message of a data channel."""
 

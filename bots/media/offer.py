@@ -135,6 +135,21 @@ def read_offer(sdp: str, network: Network = OURS) -> Offer:
     )
 
 
+def limited(sdp: str, bits: int) -> str:
+    """A description of ours that lets the peer send so many bits per second of pictures.
+
+    In the two forms that browsers look for (RFC 8866, section 5.8, and RFC 3890), where these
+    lines belong: after the address of a media section.
+    """
+    lines, video = [], False
+    for line in sdp.splitlines():
+        video = line.startswith("m=video") if line.startswith("m=") else video
+        lines.append(line)
+        if video and line.startswith("c="):
+            lines += [f"b=AS:{bits // 1000}", f"b=TIAS:{bits}"]
+    return "\r\n".join(lines) + "\r\n"
+
+
 def _lines(sdp: str) -> list[str]:
     if len(sdp) > MAX_SDP or len(sdp.encode()) > MAX_SDP:
         raise BadOffer("The offer is too long.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -29,7 +29,7 @@ from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from OpenSSL import SSL
-from pylibsrtp import Session, ffi, lib  # type: ignore[attr-defined]
+from pylibsrtp import Error, Session, ffi, lib  # type: ignore[attr-defined]
 
 BUFFER = 2048
 DATAGRAM = 1500
@@ -296,6 +296,13 @@ class Cipher:
     def protect(self, size: int, rtcp: bool) -> int:
         """Seal the first `size` bytes of the buffer: the new length, 0 when impossible."""
         return self._work(self._keys._tx_srtp, self._seal, size, rtcp)
+
+    def forget(self, ssrc: int) -> None:
+        """Keep nothing of a source that we received."""
+        if self._keys._rx_srtp is not None:
+            with suppress(Error):
+                # There is nothing to be kept of one from which no packet came.
+                self._keys._rx_srtp.remove_stream(ssrc)
 
     def _work(self, session: Session | None, calls: _Calls, size: int, rtcp: bool) -> int:
         if session is None:

@@ -111,6 +111,10 @@ class Plane(ABC):
         """Whether media of this codec is of use here."""
 
     @abstractmethod
+    def limit(self, bits: int) -> None:
+        """Let the peer know by REMB that it may send at most so many bits per second."""
+
+    @abstractmethod
     def take_channel(self, channel: RTCDataChannel) -> None:
         """The peer has opened a data channel, or we have."""
 

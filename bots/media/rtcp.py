@@ -10,7 +10,20 @@ from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from .rtp import AFB, BYE, FIR, NACK, PLI, PSFB, RR, RTPFB, SDES, SR
+from .rtp import (
+    AFB,
+    BYE,
+    FIR,
+    NACK,
+    PLI,
+    PSFB,
+    RR,
+    RTPFB,
+    SDES,
+    SR,
+    read_bitrate,
+    write_bitrate,
+)
 
 Buffer = bytes | bytearray | memoryview
 
@@ -165,9 +178,8 @@ def _lost(fci: bytes) -> list[int]:
 def _read_remb(fci: bytes) -> Remb:
     if len(fci) < 8 or len(fci) < 8 + 4 * fci[4]:
         raise ValueError("the REMB is cut off")
-    exponent, mantissa = fci[5] >> 2, (fci[5] & 3) << 16 | fci[6] << 8 | fci[7]
     sources = tuple(_WORD.unpack_from(fci, 8 + 4 * n)[0] for n in range(fci[4]))
-    return Remb(mantissa << exponent, sources)
+    return Remb(read_bitrate(fci, 5), sources)
 
 
 def _packet(kind: int, count: int, body: bytes) -> bytes:
@@ -228,9 +240,6 @@ def write_keyframe_request(ssrc: int, request: KeyframeRequest) -> bytes:
 
 def write_remb(ssrc: int, remb: Remb) -> bytes:
     """A REMB for at most 255 sources."""
-    exponent = max(0, remb.bitrate.bit_length() - 18)
-    mantissa = remb.bitrate >> exponent
-    head = bytes([len(remb.ssrcs), exponent << 2 | mantissa >> 16])
-    head += (mantissa & 0xFFFF).to_bytes(2, "big")
+    head = bytes([len(remb.ssrcs)]) + write_bitrate(remb.bitrate)
     sources = b"".join(map(_WORD.pack, remb.ssrcs))
     return _packet(PSFB, AFB, _WORDS.pack(ssrc, 0) + b"REMB" + head + sources)

@@ -18,6 +18,9 @@ SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK, TMMBR, TMMBN = 1, 3, 4
 PLI, FIR, AFB = 1, 4, 15
 
+MAX_BITRATE = 0x3FFFF << 63
+"""More than REMB can say."""
+
 _HEADER = Struct("!BBHII")
 _LENGTH = Struct("!BBH")
 _RTCP = Struct("!BBHI")
@@ -60,13 +63,15 @@ class Sources:
     """Which of our sources stands for which of the peer's; at most `STREAMS` pairs.
 
     `own` is our source for packets whose sender's own source has no counterpart (a peer
-    that only receives reports from a source it never sends with).
+    that only receives reports from a source it never sends with). `cap` bounds the bitrate in
+    each REMB, bits per second.
     """
 
     def __init__(self) -> None:
         self.ours: dict[int, int] = {}
         self.theirs: dict[int, int] = {}
         self.own = 0
+        self.cap = MAX_BITRATE
 
     def pair(self, theirs: int, ours: int) -> None:
         """Let `ours` stand for `theirs`. Raises `ValueError` if either is taken or all are."""
@@ -207,5 +212,19 @@ def _turn_feedback(
     if (kind, form) == (PSFB, AFB) and bytes(packet[fci : fci + 4]) == b"REMB":
         if end - fci < 8:
             raise ValueError("the REMB is cut off")
+        if read_bitrate(packet, fci + 5) > sources.cap:
+            packet[fci + 5 : fci + 8] = write_bitrate(sources.cap)
         return _turn_words(packet, fci + 8, end, packet[fci + 4], sources.theirs)
     return False
+
+
+def read_bitrate(packet: bytes | bytearray | memoryview, at: int) -> int:
+    """The bits per second in a REMB: three bytes, 6 bits of exponent and 18 of mantissa."""
+    mantissa: int = (packet[at] & 3) << 16 | packet[at + 1] << 8 | packet[at + 2]
+    return mantissa << (packet[at] >> 2)
+
+
+def write_bitrate(bits: int) -> bytes:
+    """The three bytes, rounded down."""
+    exponent = max(0, bits.bit_length() - 18)
+    return (exponent << 18 | bits >> exponent).to_bytes(3, "big")

@@ -16,8 +16,10 @@ from ringback.bots.media.channel import Channel
 from ringback.bots.media.endpoint import Endpoint
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.incoming import Incoming
+from ringback.bots.media.network import Network
 from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.parts import Certificate
+from ringback.bots.media.udp import Hub
 from ringback.bots.peer import Peer
 from ringback.server.protocol import Candidate
 from tests.browser.conftest import NewPerson
@@ -29,6 +31,7 @@ pytestmark = needs_address
 
 SCRIPT = (Path(__file__).parent / "peer.js").read_text()
 DECODERS = {"VP8": "vp8", "VP9": "vp9", "H264": "h264"}
+CAP = 400_000
 
 
 class Line:
@@ -53,7 +56,8 @@ class Line:
             on_channel=self._open,
             on_fault=self.faults.append,
         )
-        self.peer = Peer([], Certificate.generateCertificate(), lambda _: None, plane=factory)
+        certificate, hub = Certificate.generateCertificate(), Hub(Network(bandwidth=CAP))
+        self.peer = Peer([], certificate, lambda _: None, hub=hub, plane=factory)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -220,6 +224,14 @@ async def test_it_shows_and_plays_what_is_sent(line: Line) -> None:
         "peer.pc.getStats().then((s) => [...s.values()].filter((r) =>"
         " r.type === 'remote-outbound-rtp' && r.reportsSent > 0).length === 2)"
     )
+
+
+async def test_it_sends_no_more_than_it_may(line: Line) -> None:
+    await line.page.evaluate("peer.add('video', 'VP8', 1280, 720).then(peer.call)")
+    target = "peer.sent('video').then(({ targetBitrate }) => targetBitrate)"
+    await line.eventually(f"{target}.then((bits) => bits > {CAP * 3 // 4})")
+    await line.until(lambda: len(line.of("video")) >= 60)
+    assert await line.page.evaluate(target) <= CAP
 
 
 async def test_it_repairs_what_is_lost_of_ours(line: Line) -> None:
