@@ -1,0 +1,242 @@
+"""From the page into files and back: real browsers, the real recorder, and what it kept decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.person import SENT_BACK, NewPerson, Person, connected, talking
+from tests.browser.test_recording import ask, mark, shows
+from tests.callers import needs_address
+from tests.process import running
+
+pytestmark = needs_address
+
+
+@dataclass
+class Place:
+    """A `ringback serve` with its bots, and the folder of its recordings."""
+
+    url: str
+    recordings: Path
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A whole Ringback, with the recorder on the line."""
+    async with running("--data", str(tmp_path), "--record-limit", "free_megabytes=0") as process:
+        await process.until("Bots on the line: .*recorder")
+        yield Place(process.url.rstrip("/"), tmp_path / "recordings")
+
+
+@dataclass
+class Film:
+    """What a file holds: pictures, how many of them differ from the one before, seconds of
+    sound, and whether it is ever loud."""
+
+    pictures: int = 0
+    moves: int = 0
+    seconds: float = 0.0
+    loud: int = 0
+
+
+def watch(path: Path) -> Film:
+    """Decode a file to its end."""
+    film, last = Film(), b""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            small = bytes(frame.reformat(64, 48, "gray").planes[0])
+            film.pictures += 1
+            film.moves += small != last
+            last = small
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("s16", "mono")
+        for sound in container.decode(audio=0):
+            film.seconds += sound.samples / sound.sample_rate
+            for part in resampler.resample(sound):
+                samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
+                film.loud = max(film.loud, *map(abs, samples))
+    return film
+
+
+async def items(person: Person) -> list[dict[str, Any]]:
+    """One's list, as scripts get it."""
+    answer = await person.page.request.get(f"{person.url}/recordings/list.json")
+    found: list[dict[str, Any]] = (await answer.json())["recordings"]
+    return found
+
+
+async def finished(person: Person) -> str:
+    """Go to the page and wait until the newest recording is finished; its id."""
+    await person.goto("/recordings/")
+    newest = person.page.locator("li.recording").first
+    await expect(newest).to_have_attribute("data-state", "finished")
+    return str(await newest.get_attribute("data-recording"))
+
+
+async def passes(person: Person, seconds: float) -> None:
+    """Wait until a call has gone on for so long, by its own clock."""
+    await person.page.wait_for_function(
+        "([before, ms]) => performance.now() - before > ms",
+        arg=[await person.page.evaluate("performance.now()"), seconds * 1000],
+    )
+
+
+def parts(place: Place, id: str) -> dict[str, Any]:
+    """Each person's part, as the sidecar says."""
+    sidecar = json.loads((place.recordings / id / "recording.json").read_text())
+    return {part["name"]: part for part in sidecar["participants"]}
+
+
+async def test_a_call_is_recorded_and_played(place: Place, new_person: NewPerson) -> None:
+    ann, bob = await talking(place.url, new_person)
+    await ask(ann)
+    await bob.press("Agree")
+    for person in (ann, bob):
+        await shows(person, "Recording")
+    await passes(ann, 4.0)
+    await ann.receives()
+    await mark(bob).click()
+    await bob.press("Stop")
+    await expect(mark(ann)).to_be_hidden()
+    await bob.receives()
+    await ann.press("Hang up")
+    id = await finished(bob)
+    both = parts(place, id)
+    assert set(both) == {"Ann", "Bob"}
+    for part in both.values():
+        film = watch(place.recordings / id / part["file"])
+        assert film.pictures > 30
+        assert film.moves > film.pictures / 2
+        assert film.seconds > 3.0
+        assert film.loud > 1000  # the fake microphone beeps
+        assert part["duration_ms"] == pytest.approx(1000 * film.seconds, abs=1500)
+    sidecar = json.loads((place.recordings / id / "recording.json").read_text())
+    assert sorted(consent["name"] for consent in sidecar["consent"]) == ["Ann", "Bob"]
+    # It plays where it is listed, both sides in step.
+    row = bob.page.locator(f"#r-{id}")
+    await expect(row.get_by_role("heading")).to_have_text("With Ann")
+    assert await row.locator("img.thumbnail").evaluate("i => i.decode().then(() => i.naturalWidth)")
+    await row.locator("summary").click()
+    await bob.press("Play")
+    apart = await bob.page.evaluate(
+        """async () => {
+          const [a, b] = document.querySelectorAll('details[open] video');
+          const at = (v) => v.currentTime + Number(v.dataset.offset) / 1000;
+          const playing = () => [a, b].every((v) => !v.paused && v.currentTime > 1);
+          while (!playing()) await new Promise(requestAnimationFrame);
+          let worst = 0;
+          for (let n = 0; n < 60 && playing(); n += 1) {
+            await new Promise(requestAnimationFrame);
+            worst = Math.max(worst, Math.abs(at(a) - at(b)));
+          }
+          return worst;
+        }"""
+    )
+    assert apart < 0.1
+    await row.get_by_role("slider", name="Position").press("Home")
+    await bob.page.wait_for_function(
+        "() => [...document.querySelectorAll('details[open] video')].every(v => v.currentTime < 1)"
+    )
+    # Both delete it: then it is gone.
+    for person in (ann, bob):
+        await person.goto(f"/recordings/{id}/delete")
+        await person.press("Delete")
+        await expect(person.page.locator(f"#r-{id}")).to_have_count(0)
+    assert id not in [path.name for path in place.recordings.iterdir()]
+
+
+async def test_oneself_is_recorded(place: Place, new_person: NewPerson) -> None:
+    ann = await new_person(place.url, "Ann")
+    ann.allow(SENT_BACK)
+    await ann.open_calls()
+    await ann.dial.fill("recorder")
+    await ann.press("Record me")
+    await connected(ann)
+    await shows(ann, "Recording")
+    await passes(ann, 3.0)
+    await ann.press("Camera off")
+    await passes(ann, 1.0)
+    await ann.press("Camera off")
+    await passes(ann, 2.0)
+    await ann.press("Hang up")
+    id = await finished(ann)
+    part = parts(place, id)["Ann"]
+    film = watch(place.recordings / id / part["file"])
+    assert film.pictures > 30
+    assert film.seconds > 5.0
+    await expect(ann.page.locator(f"#r-{id}").get_by_role("heading")).to_have_text("You alone")
+    eve = await new_person(place.url, "Eve")
+    eve.allow(SENT_BACK)
+    await eve.goto("/recordings/")
+    assert await items(eve) == []
+    for path in (part["file"], part["thumbnail"]):
+        answer = await eve.page.request.get(f"{place.url}/recordings/{id}/{path}")
+        assert answer.status == 404
+
+
+async def test_a_reload_goes_on_in_the_same_recording(place: Place, new_person: NewPerson) -> None:
+    ann, bob = await talking(place.url, new_person)
+    await ask(bob)
+    await ann.press("Agree")
+    await shows(bob, "Recording")
+    await passes(bob, 2.0)
+    await bob.page.reload()
+    await connected(bob)
+    await shows(bob, "Recording")
+    await passes(bob, 4.0)
+    await ann.press("Hang up")
+    id = await finished(ann)
+    both = parts(place, id)
+    films = {name: watch(place.recordings / id / part["file"]) for name, part in both.items()}
+    assert set(films) == {"Ann", "Bob"}
+    assert all(film.pictures > 30 and film.moves > 15 for film in films.values()), films
+    # Both files reach the same end, though one of them has a hole.
+    ends = [part["offset_ms"] + part["duration_ms"] for part in both.values()]
+    assert max(ends) - min(ends) < 1500
+
+
+async def test_nothing_is_kept_in_a_pause(place: Place, new_person: NewPerson) -> None:
+    ann, bob = await talking(place.url, new_person)
+    await ask(ann)
+    await bob.press("Agree")
+    await shows(ann, "Recording")
+    await passes(ann, 2.0)
+    await mark(ann).click()
+    await ann.press("Pause")
+    await shows(bob, "Paused")
+    await passes(ann, 4.0)
+    await ann.press("Go on")
+    await shows(bob, "Recording")
+    await passes(ann, 2.0)
+    await ann.press("Stop")
+    await expect(mark(bob)).to_be_hidden()
+    await ann.press("Hang up")
+    id = await finished(ann)
+    for part in parts(place, id).values():
+        film = watch(place.recordings / id / part["file"])
+        assert 3.0 < film.seconds < 6.5, film
+
+
+async def test_the_longest_recording_is_told(new_person: NewPerson, tmp_path: Path) -> None:
+    limits = ("--record-limit", "minutes=0.05,free_megabytes=0")
+    async with running("--data", str(tmp_path), *limits) as process:
+        await process.until("Bots on the line: .*recorder")
+        ann = await new_person(process.url.rstrip("/"), "Ann")
+        await ann.open_calls()
+        await ann.dial.fill("recorder")
+        await ann.press("Record me")
+        await connected(ann)
+        news = ann.page.locator("#recording-news")
+        await expect(news).to_have_text("The recording reached its longest duration and has ended.")
+        await ann.phone_is("ended")
+        id = await finished(ann)
+        await expect(ann.page.locator(f"#r-{id}")).to_contain_text("reached its longest duration")
