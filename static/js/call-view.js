@@ -101,6 +101,7 @@ export class CallView {
     const { current, ring } = this.phone;
     const peer = state === "incoming" ? ring?.from ?? "" : current?.peer ?? "";
     this.#dialogue.dataset["callState"] = state;
+    this.#dialogue.toggleAttribute("data-alone", current?.peer === RECORDER);
     this.#texts(state, peer);
     part("answering").hidden = state !== "incoming";
     part("controls").hidden = !IN_CALL.has(state);

@@ -65,8 +65,9 @@ for (const details of document.querySelectorAll("details.playback")) {
   let playback = null;
   details.addEventListener("toggle", () => {
     if (!(details instanceof HTMLDetailsElement)) return;
-    if (details.open) playback ??= equip(find("[data-player]", HTMLElement, details));
-    else playback?.pause();
+    if (!details.open) return playback?.pause();
+    playback ??= equip(find("[data-player]", HTMLElement, details));
+    playback.play();
   });
 }
 for (const time of document.querySelectorAll("time[data-when]")) {

@@ -96,7 +96,6 @@ async def test_the_list_reads_like_a_call_list(server: Server, new_person: NewPe
 async def test_both_parts_play_in_step(server: Server, new_person: NewPerson) -> None:
     ann = await with_recording(server, new_person)
     await ann.page.locator("summary").click()
-    await ann.press("Play")
     # Once Bob's part has begun both run, and are never far apart again.
     await ann.page.wait_for_function(
         "() => [...document.querySelectorAll('details[open] video')][1].currentTime > 0.8"
@@ -132,7 +131,9 @@ async def test_the_player_by_keyboard(server: Server, new_person: NewPerson) -> 
     keyboard = ann.page.keyboard
     await tab_to(ann, ann.page.locator("summary"))
     await keyboard.press("Enter")
-    await tab_to(ann, ann.button("Play"))
+    await tab_to(ann, ann.button("Pause"))
+    await keyboard.press("Enter")
+    await expect(ann.button("Play")).to_be_focused()
     await tab_to(ann, seek_bar(ann))
     await keyboard.press("End")
     await expect(seek_bar(ann)).to_have_attribute("aria-valuetext", "4 seconds of 4 seconds")
@@ -158,6 +159,7 @@ async def test_the_player_by_keyboard(server: Server, new_person: NewPerson) -> 
 async def test_one_seeks_with_the_mouse(server: Server, new_person: NewPerson) -> None:
     ann = await with_recording(server, new_person)
     await ann.page.locator("summary").click()
+    await ann.press("Pause")
     bar = seek_bar(ann)
     box = await bar.bounding_box()
     assert box is not None
@@ -171,7 +173,6 @@ async def test_one_seeks_with_the_mouse(server: Server, new_person: NewPerson) -
 async def test_closing_one_silences_it(server: Server, new_person: NewPerson) -> None:
     ann = await with_recording(server, new_person)
     await ann.page.locator("summary").click()
-    await ann.press("Play")
     await ann.page.wait_for_function("() => !document.querySelector('video').paused")
     await ann.page.locator("summary").click()
     await ann.page.wait_for_function(
