@@ -50,6 +50,14 @@ def test_a_sender_that_stops_counting_while_it_pauses_is_a_new_source() -> None:
     assert line.source == 1
 
 
+def test_what_stood_in_a_queue_for_seconds_is_no_new_source() -> None:
+    line = Timeline()
+    first = line.place(1000, RATE, 0.0)
+    assert line.place(4000, RATE, 4.0) - first == 3000
+    assert line.place(4000 + 4 * RATE, RATE, 4.1 + 2.0) - first == 3000 + 4 * RATE
+    assert line.source == 0
+
+
 def test_a_new_source_goes_on_by_arrival() -> None:
     line = Timeline()
     first = line.place(1000, RATE, 0.0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator
 
 import pytest
 from aiortc import MediaStreamTrack
 
+from ringback.bots.media import packet
+from ringback.bots.media.mirror import Mirror
 from ringback.bots.media.parts import Certificate
+from ringback.bots.media.rtp import read_header
 from ringback.bots.peer import Change, Peer
 from tests.callers import (
     PATIENCE,
@@ -21,6 +25,8 @@ from tests.callers import (
     needs_address,
     pitch,
 )
+from tests.planes import Wired
+from tests.tracks import section
 
 pytestmark = needs_address
 
@@ -255,6 +261,21 @@ async def test_two_cameras_come_back_apart(bot: Watched, callers: list[Caller]) 
             caller.tracks["video"] = track
             frames.append(await caller.numbers(3))
     assert max(frames[0]) < 0x5000 <= min(frames[1])
+
+
+async def test_sources_come_and_go_as_often_as_they_like() -> None:
+    wired = Wired(Mirror)
+    ours: set[int] = set()
+    for number in range(100, 140):
+        both = dataclasses.replace(section(), theirs=(number, number + 1000), returns=True)
+        wired.plane.configure([both])
+        for sequence in range(3):
+            wired.rtp(packet.build(96, sequence, 0, number, b"picture"))
+            wired.rtp(packet.build(97, sequence, 0, number + 1000, b"again"))
+        ours |= {read_header(data).ssrc for data in wired.sent[-6:]}
+    assert len(wired.sent) == 6 * 40
+    assert len(ours) == 2 * 40
+    assert wired.plane.counts.dropped == {}
 
 
 async def test_connections_share_a_certificate(bot: Watched, callers: list[Caller]) -> None:

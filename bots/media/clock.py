@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from .rtcp import NTP_EPOCH
 
-JUMP = 2.0
+# Seconds by which timestamps may run ahead of arrivals, and may lag: what stood in a queue on
+# the way comes late and then all at once, and that is no new source.
+JUMP, PAUSE = 2.0, 5.0
 SOURCES = 8
 
 OnReport = Callable[[int, int, float, float], None]
@@ -24,8 +26,9 @@ class Timeline:
     """One track's RTP timestamps, of whatever sources, on one line of ticks without end.
 
     Within a source the ticks are the sender's. Where another source begins (a new SSRC,
-    another clock rate, or timestamps that leap by `JUMP` seconds against the arrival times)
-    `source` is one more, and the line goes on by as much time as passed between arrivals.
+    another clock rate, timestamps that leap by `JUMP` seconds against the arrival times, or
+    stood still for `PAUSE` seconds) `source` is one more, and the line goes on by as much time
+    as passed between arrivals.
     """
 
     def __init__(self) -> None:
@@ -47,7 +50,8 @@ class Timeline:
             self._start(timestamp, rate, arrived)
         else:
             step = ahead(timestamp, self._raw)
-            if abs(step / rate - (arrived - self._arrived)) > JUMP:
+            early = step / rate - (arrived - self._arrived)
+            if early > JUMP or early < -PAUSE or step < -JUMP * rate:
                 self._start(timestamp, rate, arrived)
             elif step > 0:
                 self._base += step

@@ -51,10 +51,13 @@ class Mirror(Plane):
         super().__init__(dtls, connection)
         self.sources = rtp.Sources()
         self.streams: dict[int, Stream] = {}
+        self._named: set[int] = set()
+        self._used: set[int] = set()
 
     def configure(self, sections: Iterable[Section]) -> None:
         """Take over what was negotiated, now or anew. Sources keep their counterparts."""
         self._sections = list(sections)
+        self._forget({theirs for section in self._sections for theirs in section.theirs})
         for section in self._sections:
             for number, theirs in enumerate(section.theirs[:2]):
                 if theirs not in self.streams and len(self.streams) < rtp.STREAMS:
@@ -62,6 +65,18 @@ class Mirror(Plane):
             for theirs, stream in self.streams.items():
                 if self.sources.ours[theirs] in section.ours or theirs in section.theirs:
                     stream.returns = section.returns
+
+    def _forget(self, named: set[int]) -> None:
+        """Make room: sources that were named once and are no more."""
+        for theirs in self._named - named:
+            stream = self.streams.pop(theirs, None)
+            if stream is not None:
+                self.sources.part(theirs)
+                self._cipher.forget(theirs)
+                # SRTP has numbered packets of it already, which the next one's would not follow.
+                self._used.add(stream.ours)
+        self._named = named
+        self._used &= {ours for section in self._sections for ours in section.ours}
 
     @property
     def loss(self) -> float | None:
@@ -149,7 +164,7 @@ class Mirror(Plane):
 
     def _add(self, section: Section, theirs: int, rtx: bool) -> Stream:
         ours = section.ours[rtx]
-        if ours in self.sources.theirs:
+        if ours in self.sources.theirs or ours in self._used:
             # A new source needs a new counterpart: SRTP numbers each stream's packets.
             ours = secrets.randbits(32)
         self.sources.pair(theirs, ours)

@@ -85,6 +85,10 @@ class Sources:
         self.theirs[ours] = theirs
         self.own = self.own or ours
 
+    def part(self, theirs: int) -> None:
+        """Let `theirs` have no counterpart any more. Raises `KeyError` when it has none."""
+        del self.theirs[self.ours.pop(theirs)]
+
 
 def mirror_rtcp(packet: bytearray | memoryview, length: int, sources: Sources) -> int:
     """Turn a compound RTCP packet round in place; the new length, 0 if nothing is left.
