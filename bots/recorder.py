@@ -117,6 +117,10 @@ class Recorder:
         else:
             await asyncio.sleep(0)
 
+    async def repaired(self) -> None:
+        """Wait until what an earlier process left behind is finished."""
+        await asyncio.wait((self._repairs,))
+
     async def close(self) -> None:
         """Complete every recording, and end the thread that writes."""
         self._repairs.cancel()

@@ -19,7 +19,7 @@ from ringback.bots.client import Client
 from ringback.bots.host import Host
 from ringback.bots.media.record import RecordLimits
 from ringback.bots.media.sidecar import NAME as SIDECAR
-from ringback.bots.media.sidecar import Sidecar
+from ringback.bots.media.sidecar import Participant, Sidecar, write
 from ringback.server import protocol as p
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
@@ -27,6 +27,7 @@ from ringback.server.recording import VERSION
 from tests.callers import PATIENCE, TONE, Caller, needs_address, number_of, pitch
 from tests.conftest import Serve
 from tests.lines import GENEROUS, Phone
+from tests.test_matroska import film
 
 pytestmark = needs_address
 SMALL = RecordLimits(free=1_000_000)
@@ -40,6 +41,7 @@ class Studio:
     service: recorder.RecorderService
     url: str
     stack: AsyncExitStack
+    stop: Callable[[], Awaitable[None]]
 
     async def phone(self, name: str) -> Phone:
         """Somebody's telephone."""
@@ -94,7 +96,8 @@ async def studio(serve: Serve, tmp_path: Path) -> AsyncIterator[NewStudio]:
                 await asyncio.gather(running, return_exceptions=True)
 
             stack.push_async_callback(stop)
-            return Studio(tmp_path / "files" / recorder.FOLDER, service, client.url, stack)
+            folder = tmp_path / "files" / recorder.FOLDER
+            return Studio(folder, service, client.url, stack, stop)
 
         yield make
 
@@ -175,3 +178,84 @@ async def test_what_is_sent_is_kept(
         seconds = sum(frame.samples for frame in found.sound) / found.sound[0].sample_rate
         assert seconds == pytest.approx(part.duration_ms / 1000, abs=0.5)
     assert part.gaps == []
+
+
+async def test_who_is_recorded_hears_that_it_runs_and_why_it_ended(studio: NewStudio) -> None:
+    room = await studio(RecordLimits(seconds=1.5, free=0))
+    phone, caller = await room.phone("ann"), room.caller(video=None)
+    await room.dial(phone, caller)
+    states: list[p.RecordingChange] = []
+    while not states or states[-1].state != "off":
+        states.append(await phone.event(p.RecordingChange))
+    assert [change.state for change in states][-2:] == ["on", "off"]
+    assert states[-1].reason is p.RecordingEnd.TOO_LONG
+    assert (await phone.event(p.Ended)).reason is p.Reason.HANGUP
+    _, about = await room.finished()
+    assert about.reason == "too_long"
+    assert [consent.name for consent in about.consent] == ["ann"]
+
+
+async def test_nothing_is_kept_in_a_pause(studio: NewStudio) -> None:
+    room = await studio()
+    phone, caller = await room.phone("ann"), room.caller(audio=None)
+    await room.dial(phone, caller)
+    await caller.pictures.reached(caller.pictures.sent + 15)
+    await phone.client.request(p.ControlRecording(call=phone.call, do="pause"))
+    first = caller.pictures.sent
+    await caller.pictures.reached(first + 20)
+    await phone.client.request(p.ControlRecording(call=phone.call, do="resume"))
+    second = caller.pictures.sent
+    await caller.pictures.reached(second + 30)
+    await phone.hang_up()
+    folder, about = await room.finished()
+    numbers = play(folder / about.participants[0].file).numbers
+    missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+    assert missing == list(range(missing[0], missing[-1] + 1))
+    assert abs(missing[0] - first) <= 8
+    assert missing[-1] >= second - 8
+    assert about.participants[0].gaps == []
+    [(_, paused)] = about.pauses
+    assert paused == pytest.approx(len(missing) / 15 * 1000, abs=700)
+
+
+async def test_without_room_nobody_is_answered(
+    studio: NewStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await studio(RecordLimits(free=2**62))
+    phone, caller = await room.phone("ann"), room.caller(video=None)
+    call = p.Call(
+        call="c1", to="recorder", media=p.Media(), consent=VERSION,
+        description=p.Description(type="offer", sdp=await caller.offer()),
+    )  # fmt: skip
+    await phone.client.request(call)
+    change = await phone.event(p.RecordingChange)
+    while change.state != "off":
+        change = await phone.event(p.RecordingChange)
+    assert change.reason is p.RecordingEnd.DISK_FULL
+    await phone.event(p.Ended)
+    assert not room.service.recorder.running
+
+
+async def test_what_an_earlier_process_left_is_finished(studio: NewStudio, tmp_path: Path) -> None:
+    folder = tmp_path / "files" / recorder.FOLDER / "old"
+    folder.mkdir(parents=True)
+    film(folder / "1.webm", seconds=2).abandon()
+    write(folder, Sidecar("old", "call", 1, participants=[Participant("ann", "1.webm")]))
+    room = await studio()
+    async with asyncio.timeout(PATIENCE):
+        await room.service.recorder.repaired()
+    about = msgspec.json.decode((folder / SIDECAR).read_bytes(), type=Sidecar)
+    assert about.reason == "failed"
+    assert about.participants[0].duration_ms == 1980
+    assert play(folder / "1.webm").numbers == list(range(30))
+
+
+async def test_recordings_are_complete_when_the_bot_stops(studio: NewStudio) -> None:
+    room = await studio()
+    phone, caller = await room.phone("ann"), room.caller()
+    await room.dial(phone, caller)
+    await caller.pictures.reached(caller.pictures.sent + 20)
+    await room.stop()
+    folder, about = await room.finished()
+    assert about.ended is not None
+    assert len(play(folder / about.participants[0].file).numbers) >= 10

@@ -19,7 +19,7 @@ from .payload import Codec
 from .sidecar import MOST_GAPS, ClockPoint, Gap, Participant, Pictures, Sound
 from .timeline import TimeLine
 
-HOLD, HOLD_UNKNOWN = 0.4, 2.5
+HOLD, HOLD_UNKNOWN = 0.4, 1.4
 """Seconds a frame waits after it came: where its sender's clock is known, and where not yet."""
 CLUSTER_MS = 1_000
 CLOCK_EVERY_MS = 10_000

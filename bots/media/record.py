@@ -142,6 +142,7 @@ class Recording:
         self._parts: dict[str, Part] = {}
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._written: list[str] = []
 
     @property
     def keeps(self) -> bool:
@@ -207,8 +208,8 @@ class Recording:
                     refreshed = now
                     for part in self._parts.values():
                         part.ask_keyframes()
-                if now - noted >= NOTE_EVERY:
-                    noted = now
+                if now - noted >= NOTE_EVERY or self._written != self._files():
+                    noted, self._written = now, self._files()
                     await self._writer.do(self._note)
         except Full:
             logger.warning("The recording %s ends: the disk does not keep up.", self.about.id)
@@ -221,6 +222,10 @@ class Recording:
             self._end("failed")
         finally:
             await self._finish()
+
+    def _files(self) -> list[str]:
+        """The files there are: whoever finishes them one day must know whose they are."""
+        return [part.file.about.file for part in self._parts.values()]
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -276,6 +281,8 @@ class Recording:
                 file.take(items, now, last=True)
             except OSError as error:
                 logger.warning("The last of %s could not be written: %s", file.path, error)
+            except Exception:
+                logger.exception("The last of %s is lost by a fault of ours.", file.path)
             try:
                 file.finish()
             except OSError as error:

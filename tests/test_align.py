@@ -1,0 +1,144 @@
+"""People and their tracks stay in step, whatever their clocks do: hours in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from ringback.bots.media.align import Offset, Shortest, TrackClock
+from ringback.bots.media.frames import Frame, Kind
+
+RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
+
+
+@dataclass
+class Sender:
+    """Somebody who sends sound and pictures. Their clock began at `epoch` when ours said 0, and
+    runs `drift` faster than ours; their sound card runs `card` faster than that."""
+
+    epoch: float
+    drift: float
+    card: float
+    dice: random.Random
+    offset: Offset = field(default_factory=Offset)
+    clocks: dict[Kind, TrackClock] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clocks = {kind: TrackClock(self.offset) for kind in RATES}
+
+    def wall(self, true: float) -> float:
+        return self.epoch + true * (1 + self.drift)
+
+    def ticks(self, kind: Kind, true: float) -> int:
+        speed = 1 + self.drift + (self.card if kind == "audio" else 0.0)
+        return round(1_000_000 + true * speed * RATES[kind])
+
+    def delay(self) -> float:
+        """A way of at least 20 ms, mostly a little more and at times much."""
+        return 0.020 + self.dice.expovariate(1 / 0.010) + (self.dice.random() < 0.02) * 0.3
+
+    def report(self, kind: Kind, true: float) -> None:
+        ticks, ntp = self.ticks(kind, true), self.wall(true)
+        self.clocks[kind].report(0, ticks, ntp, true + self.delay(), RATES[kind])
+
+    def place(self, kind: Kind, true: float) -> float:
+        frame = Frame(
+            kind, "VP8" if kind == "video" else "opus", b"", self.ticks(kind, true), RATES[kind],
+            True, None, true + self.delay(), 0, False,
+        )  # fmt: skip
+        return self.clocks[kind].place(frame)
+
+
+def sender(number: int, drift: float = 0.0, card: float = 0.0) -> Sender:
+    return Sender(3.9e9 + 1000 * number, drift, card, random.Random(number))
+
+
+def talk(people: list[Sender], seconds: int) -> Iterator[int]:
+    """Each second everybody reports on pictures, and every fifth on sound, as browsers do."""
+    for second in range(seconds):
+        for person in people:
+            person.report("video", second + 0.1)
+            if second % 5 == 0:
+                person.report("audio", second + 0.2)
+        yield second
+
+
+@pytest.mark.parametrize(
+    ("drifts", "cards"),
+    [((0, 0), (0, 0)), ((100e-6, -100e-6), (0, 0)), ((50e-6, -50e-6), (100e-6, -100e-6))],
+)
+def test_an_hour_apart_by_no_more_than_20_ms(
+    drifts: tuple[float, float], cards: tuple[float, float]
+) -> None:
+    people = [sender(n, drifts[n], cards[n]) for n in range(2)]
+    own, between, jumps = 0.0, 0.0, 0.0
+    before: dict[tuple[int, Kind], float] = {}
+    for second in talk(people, 3600):
+        if second < 5:
+            continue
+        moment = second + 0.5
+        placed = [{kind: person.place(kind, moment) for kind in RATES} for person in people]
+        own = max(own, *(abs(p["audio"] - p["video"]) for p in placed))
+        between = max(between, *(abs(placed[0][kind] - placed[1][kind]) for kind in RATES))
+        for n, found in enumerate(placed):
+            for kind, at in found.items():
+                last = before.get((n, kind), at - 1)
+                jumps = max(jumps, abs(at - last - 1))
+                before[n, kind] = at
+    assert own < 0.005
+    assert between < 0.020
+    assert jumps < 0.010
+
+
+def test_without_reports_frames_lie_as_they_came_by_the_shortest_way() -> None:
+    person = sender(1)
+    placed = [person.place("video", n / 15) for n in range(150)]
+    late = [round(at - n / 15, 9) for n, at in enumerate(placed)]
+    assert all(0.02 <= way < 0.4 for way in late)
+    assert late[-1] < 0.03
+    assert sorted(late, reverse=True) == late
+
+
+def test_the_first_report_puts_tracks_in_step() -> None:
+    person = sender(1)
+    for kind in RATES:
+        assert not person.clocks[kind].known
+        person.report(kind, 1.0)
+        assert person.clocks[kind].known
+    assert person.place("audio", 2.0) == pytest.approx(person.place("video", 2.0), abs=1e-3)
+
+
+def test_one_odd_report_is_not_believed_and_a_set_clock_is() -> None:
+    person = sender(1)
+    for second in range(5):
+        person.report("video", float(second))
+    before = person.place("video", 5.0)
+    clock = person.clocks["video"]
+    clock.report(0, person.ticks("video", 5.0), person.wall(5.0) + 10, 5.03, 90_000)
+    assert person.place("video", 5.0) == before
+    person.epoch += 10
+    for second in range(6, 10):
+        person.report("video", float(second))
+    assert person.place("video", 10.0) == pytest.approx(before + 5, abs=0.05)
+
+
+def test_a_new_source_counts_its_ticks_anew() -> None:
+    person = sender(1)
+    person.report("video", 1.0)
+    clock = person.clocks["video"]
+    clock.report(1, 5, person.wall(2.0), 2.02, 90_000)
+    frame = Frame("video", "VP8", b"", 5 + 90_000, 90_000, True, None, 3.03, 1, False)
+    assert clock.place(frame) == pytest.approx(3.02, abs=0.02)
+
+
+def test_the_shortest_way_is_forgotten_in_time() -> None:
+    shortest = Shortest()
+    assert shortest.put(0.05, 0.0) == 0.05
+    assert shortest.put(0.02, 1.0) == 0.02
+    assert shortest.put(0.06, 2.0) == 0.02
+    assert shortest.put(0.07, 31.5) == 0.06
+    shortest.clear()
+    assert shortest.put(0.9, 32.0) == 0.9

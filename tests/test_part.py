@@ -1,0 +1,233 @@
+"""One participant's file: what is written of what arrives, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Literal
+
+import av
+import pytest
+
+from ringback.bots.media import part as module
+from ringback.bots.media.frames import Frame
+from ringback.bots.media.part import Item, PartFile, Told, Took
+from ringback.bots.media.sidecar import Participant
+from ringback.bots.media.timeline import TimeLine
+from tests.coded import coded_pictures
+from tests.flashes import FLASHES, RATE, flash_and_beep, seen_and_heard
+from tests.test_matroska import coded_tone, played
+
+VIDEO, AUDIO = (1, "0"), (1, "1")
+
+
+class Part:
+    """A file and somebody who sends to it; our clock begins at 1000 s."""
+
+    def __init__(self, folder: Path, line: TimeLine | None = None, number: int = 1) -> None:
+        self.about = Participant("ann")
+        self.line = line or TimeLine(1000.0)
+        self.file = PartFile(folder, number, self.about, self.line)
+        self.pictures = coded_pictures("VP8", count=60, keys=(0, 30))
+        self.tone = coded_tone(4)
+
+    def picture(
+        self, number: int, arrived: float, *, gap: bool = False, dropped: bool = False
+    ) -> Took:
+        frame = Frame(
+            "video", "VP8", self.pictures[number], 2**32 + number * 6000, 90_000,
+            number in (0, 30), (160, 128) if number in (0, 30) else None, arrived, 0, gap,
+        )  # fmt: skip
+        return Took(VIDEO, frame, dropped)
+
+    def sound(self, number: int, arrived: float) -> Took:
+        frame = Frame(
+            "audio", "opus", self.tone[number], 7 + number * 960, 48_000, True, None, arrived, 0,
+            False,
+        )  # fmt: skip
+        return Took(AUDIO, frame)
+
+    def finish(self, now: float = 2000.0) -> Path:
+        self.file.take([], now, last=True)
+        self.file.finish()
+        assert self.file.path is not None
+        return self.file.path
+
+
+def reports(arrived: float, ntp: float = 3.9e9) -> list[Told]:
+    """Picture 0 and sound 0 were made at the same moment of the sender's clock."""
+    return [
+        Told(VIDEO, 0, 2**32, ntp, arrived, 90_000),
+        Told(AUDIO, 0, 7, ntp, arrived, 48_000),
+    ]
+
+
+def test_frames_wait_until_the_sender_has_said_what_their_ticks_mean(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    part.file.take([part.picture(0, 1000.0), part.sound(0, 1000.2)], 1000.9)
+    assert part.file.bytes == 0
+    part.file.take(reports(1000.95), 1001.0)
+    assert part.file.bytes > 0
+    assert part.finish().name == part.about.file == "1.webm"
+
+
+def test_frames_wait_no_longer_than_that(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    part.file.take([part.picture(0, 1000.0)], 1000.0 + module.HOLD_UNKNOWN - 0.01)
+    assert part.file.bytes == 0
+    part.file.take([], 1000.0 + module.HOLD_UNKNOWN + 0.01)
+    assert part.file.bytes > 0
+    part.finish()
+
+
+def test_pictures_and_sounds_made_together_lie_together(tmp_path: Path) -> None:
+    """The pictures took half a second longer to come."""
+    part = Part(tmp_path)
+    items = [part.picture(n, 1000.55 + n / 15) for n in range(45)]
+    items += [part.sound(n, 1000.05 + n / 50) for n in range(150)]
+    items.sort(key=lambda took: took.frame.arrived)
+    part.file.take([*reports(1000.05), *items], 1010.0)
+    path = part.finish()
+    with av.open(str(path)) as container:
+        firsts = [next(iter(container.demux(s))).pts for s in container.streams]
+        # One demuxer gives the streams in turn: the first packets of both lie at the beginning.
+        assert firsts[0] == 0
+    found = played(path)
+    assert found["numbers"] == list(range(45))
+    assert found["times"][0] == 0
+    assert found["samples"] == pytest.approx(150 * 960, abs=960)
+
+
+def test_the_file_tells_where_it_lies_and_what_is_in_it(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    part.file.take([*reports(1003.0), *(part.picture(n, 1003.0 + n / 15) for n in range(45))], 1010)
+    path = part.finish()
+    about = part.about
+    assert about.offset_ms == pytest.approx(3000, abs=2)
+    assert about.duration_ms == pytest.approx(44_000 / 15, abs=2)
+    assert about.bytes == path.stat().st_size
+    assert about.video is not None
+    assert (about.video.codec, about.video.frames) == ("VP8", 45)
+    assert (about.video.width, about.video.height) == (160, 128)
+    assert about.audio is None
+    assert about.gaps == []
+    [point] = about.clock
+    assert point.ntp == 3.9e9
+
+
+@pytest.mark.parametrize("why", ["lost", "dropped"])
+def test_gaps_are_noted(tmp_path: Path, why: Literal["lost", "dropped"]) -> None:
+    part = Part(tmp_path)
+    items = [part.picture(n, 1000 + n / 15) for n in range(15)]
+    lost, dropped = why == "lost", why == "dropped"
+    items += [part.picture(30, 1002.0, gap=lost, dropped=dropped), part.picture(31, 1002.07)]
+    part.file.take([*reports(1000.0), *items], 1010.0)
+    path = part.finish()
+    [gap] = part.about.gaps
+    assert (gap.kind, gap.why) == ("video", why)
+    assert gap.at_ms == pytest.approx(14_000 / 15, abs=2)
+    assert gap.ms == pytest.approx(2000 - 14_000 / 15, abs=2)
+    assert played(path)["numbers"] == [*range(15), 30, 31]
+
+
+def test_of_very_many_gaps_the_later_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_GAPS", 3)
+    part = Part(tmp_path)
+    part.file.take(
+        [*reports(1000.0), *(part.picture(n, 1000 + n / 15, gap=True) for n in range(10))], 1010.0
+    )
+    part.finish()
+    assert len(part.about.gaps) == 3
+    assert part.about.gaps_more == 6
+
+
+def test_what_was_made_in_a_pause_is_not_kept(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    part.line.pause(1001.0)
+    part.line.resume(1002.0)
+    part.file.take([*reports(1000.0), *(part.picture(n, 1000 + n / 15) for n in range(45))], 1010.0)
+    path = part.finish()
+    found = played(path)
+    assert found["numbers"][:15] == list(range(15))
+    assert part.about.duration_ms == pytest.approx(1000 + 14_000 / 15, abs=70)
+
+
+def test_clusters_are_short_and_keyframes_open_them(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    part.file.take([*reports(1000.0), *(part.picture(n, 1000 + n / 15) for n in range(60))], 1010.0)
+    path = part.finish()
+    with av.open(str(path)) as container:
+        container.seek(2_500_000)
+        first = next(container.decode(container.streams.video[0]))
+        assert first.time == pytest.approx(2.0, abs=0.01)
+
+
+def test_times_in_a_file_only_grow(tmp_path: Path) -> None:
+    """Reports that come late, and put what follows earlier, turn nothing round."""
+    part = Part(tmp_path)
+    early = [part.picture(n, 1000.8 + n / 15) for n in range(20)]
+    part.file.take(early, 1010.0)
+    part.file.take(
+        [*reports(1000.0), *(part.picture(n, 1000.8 + n / 15) for n in range(20, 60))], 1020
+    )
+    times = played(part.finish())["times"]
+    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert len(times) == 60
+
+
+def came(item: Item) -> float:
+    return item.arrived if isinstance(item, Told) else item.frame.arrived
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+def test_flash_and_beep_are_together_after_an_hour_too(tmp_path: Path, hours: int) -> None:
+    """Both people see the flash; their clocks and sound cards drift by 100 ppm, apart."""
+    line, clip, dice = TimeLine(1000.0), flash_and_beep(), random.Random(1)
+    began = 3590.0 * hours
+    found = []
+    for number, drift in ((1, 100e-6), (2, -100e-6)):
+        part = Part(tmp_path, line, number)
+
+        def ntp(true: float, number: int = number, drift: float = drift) -> float:
+            return 3.9e9 + 777 * number + true * (1 + drift)
+
+        def ticks(rate: int, true: float, drift: float = drift) -> int:
+            return 2**32 + round(true * rate * (1 + (2 * drift if rate == 48_000 else drift)))
+
+        def delay() -> float:
+            return 0.02 + dice.expovariate(200)
+
+        told = []
+        for second in range(round(began) + 8):
+            for key, rate in ((VIDEO, 90_000), (AUDIO, 48_000)):
+                arrived = 1000 + second + delay()
+                told.append(Told(key, 0, ticks(rate, second), ntp(second), arrived, rate))
+        sounds = [(n / 50, data) for n, data in enumerate(clip.sounds)]
+        pictures = [(n / RATE, data) for n, data in enumerate(clip.pictures)]
+        frames = [
+            Took(VIDEO, Frame("video", "VP8", data, ticks(90_000, began + at), 90_000, at == 0,
+                              (64, 48), 1000 + began + at + delay() + 0.1, 0, False))
+            for at, data in pictures
+        ] + [
+            Took(AUDIO, Frame("audio", "opus", data, ticks(48_000, began + at), 48_000, True,
+                              None, 1000 + began + at + delay(), 0, False))
+            for at, data in sounds
+        ]  # fmt: skip
+        part.file.take([t for t in told if t.arrived < 1000 + began], 1000 + began)
+        items: list[Item] = sorted(
+            [*(t for t in told if t.arrived >= 1000 + began), *frames],
+            key=came,
+        )
+        part.file.take(items, 1000 + began + 20)
+        flashes, beeps = seen_and_heard(part.finish())
+        shift = part.about.offset_ms / 1000
+        found.append(([at + shift for at in flashes], [at + shift for at in beeps]))
+    for flashes, beeps in found:
+        assert len(flashes) == len(beeps) == len(FLASHES)
+        # The coder delays sound by 2.5 ms at most.
+        skews = [beep - flash for flash, beep in zip(flashes, beeps, strict=True)]
+        assert max(map(abs, skews)) < 0.020, skews
+    for one, other in zip(found[0][0], found[1][0], strict=True):
+        assert abs(one - other) < 0.020
