@@ -8,6 +8,8 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -239,6 +241,54 @@ async def test_a_callback_that_fails_is_told_and_not_called_again(
     assert [str(f) for f in end.faults] == ["mine"]
     assert len(calls) == 1
     assert "mine" in caplog.text
+
+
+async def test_a_callback_that_fails_when_its_time_comes_is_told_too(
+    end: Ended, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame may also be given by the timer, when what is missing before it is given up."""
+    monkeypatch.setattr("ringback.bots.media.incoming.PATIENCE", 0.0)
+    failed = asyncio.Event()
+
+    def fail(frame: Frame) -> None:
+        failed.set()
+        raise RuntimeError("mine")
+
+    end.rtp(build(11, 1))
+    end.plane.incoming["a"].on_frame = fail
+    with caplog.at_level(logging.ERROR):
+        end.rtp(build(11, 3))
+        async with asyncio.timeout(5):
+            await failed.wait()
+    assert [str(f) for f in end.faults] == ["mine"]
+    end.rtp(build(11, 4))
+    assert len(end.faults) == 1
+
+
+async def test_a_keyframe_that_a_bot_asks_for_is_asked_for_soon(end: Ended) -> None:
+    end.rtp(build(11))
+    end.sent.clear()
+    end.plane.incoming["a"].ask_keyframe()
+    assert end.sent == []
+    await end.until(lambda: rtcp.KeyframeRequest(11) in end.items)
+
+
+async def test_reports_that_cannot_be_read_are_dropped(end: Ended) -> None:
+    end.rtcp(b"\x81\xc9\x00\x01" + bytes(4))
+    assert end.plane.counts.dropped == {"malformed": 1}
+
+
+async def test_reports_of_too_many_strangers_are_not_opened(end: Ended) -> None:
+    for ssrc in range(500, 520):
+        end.rtcp(rtcp.write_receiver_report(ssrc))
+    assert end.plane.counts.dropped == {"unknown": 4}
+
+
+async def test_a_channel_that_nobody_wants_is_closed(end: Ended) -> None:
+    closed: list[str] = []
+    channel: Any = SimpleNamespace(close=lambda: closed.append("closed"))
+    end.plane.take_channel(channel)
+    assert closed == ["closed"]
 
 
 async def test_a_request_that_fails_is_told(end: Ended, caplog: pytest.LogCaptureFixture) -> None:
