@@ -26,7 +26,7 @@ from .host import Host
 from .media.endpoint import Endpoint
 from .media.incoming import Incoming
 from .media.plane import Plane
-from .media.record import Recording, RecordLimits
+from .media.record import FULL, Recording, RecordLimits
 from .media.repair import repair, unfinished
 from .media.sidecar import Reason, Sidecar
 from .media.writer import Writer
@@ -74,7 +74,8 @@ class Recorder:
             take = await self._take(order, call)
         except OSError as error:
             logger.warning("The recording %s cannot begin: %s", order.id, error)
-            await self._tell_off(order.id, "disk_full")
+            # Its folder is there already when the process died that had begun it.
+            await self._tell_off(order.id, "disk_full" if error.errno in FULL else "failed")
             await call.decline()
             return
         call.on_plane = partial(_attach, take.recording.part(order.name).leg)

@@ -35,7 +35,8 @@ MOST_WAITING = 16 * 1024 * 1024
 PATIENCE = 30.0
 """Seconds that a disk has to take the end of a recording."""
 Why = Literal["paused", "full"]
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What it means that there is no room left."""
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class Recording:
             self._end("failed")
         except OSError as error:
             logger.warning("The recording %s ends: %s", self.about.id, error)
-            self._end("disk_full" if error.errno in _FULL else "failed")
+            self._end("disk_full" if error.errno in FULL else "failed")
         except Exception:
             logger.exception("The recording %s ends by a fault of ours.", self.about.id)
             self._end("failed")

@@ -239,3 +239,30 @@ async def test_the_longest_recording_is_told(new_person: NewPerson, tmp_path: Pa
         await ann.phone_is("ended")
         id = await finished(ann)
         await expect(ann.page.locator(f"#r-{id}")).to_contain_text("reached its longest duration")
+
+
+async def test_a_recorder_that_dies_loses_a_moment_and_says_so(
+    new_person: NewPerson, tmp_path: Path
+) -> None:
+    """What was kept before is in order after its next start, and the call goes on."""
+    async with running("--data", str(tmp_path), "--record-limit", "free_megabytes=0") as process:
+        await process.until("Bots on the line: .*recorder")
+        place = Place(process.url.rstrip("/"), tmp_path / "recordings")
+        ann, bob = await talking(place.url, new_person)
+        await ask(ann)
+        await bob.press("Agree")
+        await shows(ann, "Recording")
+        await passes(ann, 5.0)
+        [bots] = [child for child in process.children() if "ringback.bots" in child.cmdline()]
+        bots.kill()
+        for person in (ann, bob):
+            news = person.page.locator("#recording-news")
+            await expect(news).to_have_text("The recorder failed, so the recording has ended.")
+            await expect(mark(person)).to_be_hidden()
+        await ann.receives()
+        await ann.press("Hang up")
+        id = await finished(ann)
+        for part in parts(place, id).values():
+            film = watch(place.recordings / id / part["file"])
+            assert film.pictures > 30
+            assert film.seconds > 3.0
