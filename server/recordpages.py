@@ -70,7 +70,7 @@ class Item(Struct, frozen=True, omit_defaults=True):
     @property
     def long(self) -> str:
         """The duration like 0:42 or 1:02:03."""
-        seconds = round(self.duration_ms / 1000)
+        seconds = int(self.duration_ms / 1000)
         hours, rest = divmod(seconds, 3600)
         minutes, seconds = divmod(rest, 60)
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.callers import needs_address
 from tests.process import running
 
 pytestmark = needs_address
+DISC = 0.271
+"""How wide the fake camera's disc is, of the picture's width."""
 
 
 @dataclass
@@ -90,6 +93,33 @@ async def passes(person: Person, seconds: float) -> None:
     )
 
 
+async def turned(person: Person, at: float) -> tuple[float, float]:
+    """How far the fake camera's disc had turned (0 to 1) in both files at `at` (s)."""
+    found = await person.page.evaluate(
+        """async (at) => {
+          const bright = async (video) => {
+            const to = at - Number(video.dataset.offset) / 1000;
+            const seeked = new Promise((resolve) => video.onseeked = resolve);
+            video.currentTime = to;
+            await seeked;
+            const canvas = new OffscreenCanvas(320, 180);
+            const context = canvas.getContext("2d");
+            context.drawImage(video, 0, 0, 320, 180);
+            const { data } = context.getImageData(100, 30, 120, 120);
+            let count = 0;
+            // The disc's green has some red in it, the ground has none.
+            for (let n = 0; n < data.length; n += 4) count += data[n] > 40;
+            return count;
+          };
+          const [a, b] = document.querySelectorAll('details[open] video');
+          return [await bright(a), await bright(b)];
+        }""",
+        at,
+    )
+    disc = math.pi * (320 * DISC / 2) ** 2
+    return found[0] / disc, found[1] / disc
+
+
 def parts(place: Place, id: str) -> dict[str, Any]:
     """Each person's part, as the sidecar says."""
     sidecar = json.loads((place.recordings / id / "recording.json").read_text())
@@ -141,6 +171,12 @@ async def test_a_call_is_recorded_and_played(place: Place, new_person: NewPerson
         }"""
     )
     assert apart < 0.1
+    await bob.press("Pause")
+    # Both had the same camera, whose picture turns once a second: what it showed at one moment
+    # stands at one place of the time line.
+    turns = [await turned(bob, at) for at in (1.5, 2.2, 3.0)]
+    apart = sorted(min(abs(a - b), 1 - abs(a - b)) for a, b in turns)
+    assert apart[1] < 0.1, turns
     await row.get_by_role("slider", name="Position").press("Home")
     await bob.page.wait_for_function(
         "() => [...document.querySelectorAll('details[open] video')].every(v => v.currentTime < 1)"
