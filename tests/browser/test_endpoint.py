@@ -117,7 +117,7 @@ async def line(server: Server, new_person: NewPerson) -> AsyncIterator[Line]:
     async def candidate(text: str) -> None:
         await made.peer.add_candidate(Candidate(candidate=text))
 
-    await ann.page.expose_function("answer", made.peer.answer)
+    await ann.page.expose_function("answer", lambda sdp: made.peer.answer(sdp))
     await ann.page.expose_function("candidate", candidate)
     await ann.page.evaluate(SCRIPT)
     yield made
@@ -274,3 +274,14 @@ async def test_it_answers_a_caller_that_offers_once(line: Line) -> None:
         " peer.channel.send('hello'); })"
     )
     assert heard == "hello"
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264", "AV1"])
+async def test_the_mirror_returns_every_codec(line: Line, codec: str) -> None:
+    await line.peer.close()
+    line.peer = Peer([], Certificate.generateCertificate(), lambda _: None)
+    await line.page.evaluate(f"peer.add('video', '{codec}').then(peer.call)")
+    await line.eventually("peer.received('video').then(({ framesDecoded }) => framesDecoded > 20)")
+    used = "peer.pc.getStats().then((s) => s.get([...s.values()].find((r) => r.type ==="
+    used += " 'inbound-rtp').codecId).mimeType)"
+    assert await line.page.evaluate(used) == f"video/{codec}"
