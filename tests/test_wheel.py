@@ -63,6 +63,7 @@ def test_holds_the_package_as_plain_files(wheel: Path) -> None:
     expected = {f"ringback/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
     for folder in ("server", "bots"):
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*.py")}
+    expected |= {f"ringback/bots/examples/{p.name}" for p in (ROOT / "bots").rglob("*.ogg")}
     for folder in DATA:
         files = (p for p in (ROOT / folder).rglob("*") if p.is_file())
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in files}
@@ -77,7 +78,7 @@ def test_says_what_it_is(wheel: Path) -> None:
     assert said["Requires-Python"] == ">=3.11"
     assert "MIT" in (said["License"] or said["License-Expression"])
     extras = set(said.get_all("Provides-Extra", []))
-    assert extras == {"test", "lint", "dev"}
+    assert extras == {"captions", "test", "lint", "dev"}
     needed = {line for line in said.get_all("Requires-Dist", []) if "extra ==" not in line}
     assert all(">=" in line for line in needed), "a requirement without its lower bound"
 
