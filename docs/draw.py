@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ringback.server.calls import ROWS, Row, State, What, Who
-from ringback.server.config import Config, RecordingLimits
+from ringback.server.config import Config, RecordingLimits, VoicemailLimits
 from ringback.server.protocol import Limits
 from ringback.server.settings import SETTINGS
 
@@ -82,6 +82,8 @@ def _default(name: str) -> str:
             return "[as listed](protocol.md#limits)"
         case RecordingLimits():
             return "[as listed](#recordings)"
+        case VoicemailLimits():
+            return "[as listed](#voicemail)"
         case bool():
             return "on" if value else "off"
         case ():

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from msgspec.structs import replace
+
 from ringback.server import calls
 from ringback.server.calls import State, Timings, What, Who
 from ringback.server.clock import Clock, Timer
@@ -51,6 +53,8 @@ class CallKeeper:
         self._clock = clock
         self.timings = timings
         self._told = told
+        self.offers: Callable[[calls.Call], Awaitable[bool]] = _offers_nothing
+        """Whether the caller may leave a message after a call that has ended so."""
         self.on_end: list[Callable[[calls.Call], Awaitable[None]]] = []
         self._timers: dict[str, Timer] = {}
 
@@ -75,7 +79,7 @@ class CallKeeper:
         """Keep a call that ends before anybody else has heard of it, and tell the caller."""
         after = calls.step(call, what, Who.EXCHANGE, self.now(), self.timings)
         await self.create(after)
-        await self.push(after.caller.session, _ended(after, Who.CALLER, winner))
+        await self._tell_caller(after, winner)
         await self._tell_over(after)
 
     async def find(self, session: Session, call: str) -> tuple[calls.Call, Who]:
@@ -183,6 +187,7 @@ class CallKeeper:
             bot=call.caller.bot,
             waiting=call.waiting,
             recording=call.recording,
+            voicemail=call.voicemail,
         )
         await self.push(session, ring)
         for candidate in call.candidates:
@@ -221,7 +226,7 @@ class CallKeeper:
             await told(call)
 
     async def _tell_end(self, call: calls.Call, actor: str, winner: str | None) -> None:
-        await self.push(call.caller.session, _ended(call, Who.CALLER, winner))
+        await self._tell_caller(call, winner)
         ended = _ended(call, Who.CALLEE, winner)
         if call.callee.session:
             await self.push(call.callee.session, ended)
@@ -230,6 +235,12 @@ class CallKeeper:
             await self.elsewhere(call, actor, "declined")
         else:
             await self.push_callee(call, ended)
+
+    async def _tell_caller(self, call: calls.Call, winner: str | None) -> None:
+        ended = _ended(call, Who.CALLER, winner)
+        if await self.offers(call):
+            ended = replace(ended, voicemail=True)
+        await self.push(call.caller.session, ended)
 
     async def _tell_status(self, call: calls.Call) -> None:
         for party in (call.caller, call.callee):
@@ -267,3 +278,7 @@ def _ended(call: calls.Call, who: Who, winner: str | None) -> Ended:
     words = sentence(reason, call.other(who).name, own)
     part = call.part if reason in (Reason.FAILED, Reason.LOST) else None
     return Ended(call=call.id, reason=reason, message=words, part=part, winner=winner)
+
+
+async def _offers_nothing(_: calls.Call) -> bool:
+    return False

@@ -24,6 +24,7 @@ from ringback.server.protocol import (
     Description,
     ErrorCode,
     Media,
+    MessageOrder,
     Part,
     Reason,
     Record,
@@ -185,6 +186,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     passed: tuple[str, ...] = ()
     recording: RecordingOrder | None = None
     leg: bool = False
+    voicemail: MessageOrder | None = None
 
     @property
     def live(self) -> bool:

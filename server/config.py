@@ -52,6 +52,18 @@ class RecordingLimits(Struct, frozen=True):
     """How long they are kept; 0 for ever."""
 
 
+class VoicemailLimits(Struct, frozen=True):
+    """Whether there is voicemail, and what each person may have there."""
+
+    messages: int = 30
+    """How many messages; then the oldest go, once their owner was warned."""
+    minutes: float = 60.0
+    """How long all of them together."""
+    days: float = 90.0
+    """How long they are kept; 0 for ever."""
+    on: bool = True
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """How one Ringback runs. Raises `ConfigError` when a value cannot be."""
 
@@ -81,6 +93,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """What one client may ask of the server."""
     recordings: RecordingLimits = RecordingLimits()
     """What recordings may take."""
+    voicemail: VoicemailLimits = VoicemailLimits()
+    """Messages for people who do not answer."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers named to browsers and bots."""
     media_ports: tuple[int, int] | None = None
@@ -104,6 +118,7 @@ class Config(Struct, frozen=True, kw_only=True):
         _check_time("drain", self.drain, above=False)
         _check_limits(self.limits)
         _check_recordings(self.recordings)
+        _check_voicemail(self.voicemail)
         if not self.limits.on and not self.loopback:
             raise ConfigError(
                 "limits", "can be off only when the host is this machine alone (127.0.0.1)."
@@ -173,6 +188,15 @@ def _check_recordings(limits: RecordingLimits) -> None:
         if not (math.isfinite(value) and least and value <= 2**31):
             word = "0 or more" if name in ("days", "free_megabytes") else "more than 0"
             raise ConfigError("recordings", f"{name} is {word} and at most {2**31}.")
+
+
+def _check_voicemail(limits: VoicemailLimits) -> None:
+    for name in ("messages", "minutes", "days"):
+        value = getattr(limits, name)
+        least = value >= 0 if name == "days" else value > 0
+        if not (math.isfinite(value) and least and value <= 2**31):
+            word = "0 or more" if name == "days" else "more than 0"
+            raise ConfigError("voicemail", f"{name} is {word} and at most {2**31}.")
 
 
 def _check_ice(server: IceServer) -> None:

@@ -23,6 +23,7 @@ from ringback.server.registrar import Bearer, Registrar
 from ringback.server.rooms import RoomService
 from ringback.server.session import Line, Session
 from ringback.server.switchboard import Switchboard
+from ringback.server.voicemails import Voicemails
 
 PROGRESS = {
     "connecting": What.PROGRESS,
@@ -55,8 +56,15 @@ class Exchange:
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
         self._instances = Instances(engine, self._keeper)
         self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings)
+        self.voicemails = Voicemails(engine, self.clock, self._keeper, config.voicemail)
         self._calls = Switchboard(
-            engine, self.clock, self._keeper, self._instances, self.recordbook, config.limits
+            engine,
+            self.clock,
+            self._keeper,
+            self._instances,
+            self.recordbook,
+            self.voicemails,
+            config.limits,
         )
         self._registrar = Registrar(
             engine,
@@ -145,6 +153,7 @@ class Exchange:
                 await self.rooms.typing(session, message)
             case p.Settings():
                 await self.people.settings(session, message)
+                await self.voicemails.settings(session, message)
             case p.Capacity():
                 await self._instances.say(session, message)
             case p.ControlRecording():
@@ -153,6 +162,8 @@ class Exchange:
                 await self.recordbook.consent(session, message)
             case p.TellRecording():
                 await self.recordbook.tell(session, message)
+            case p.TellMessage():
+                await self.voicemails.tell(session, message)
             case _:
                 await self._do_call(session, message)
         return False

@@ -18,6 +18,7 @@ from ringback.server.protocol import (
     encode,
 )
 from ringback.server.session import Session
+from ringback.server.voicebox import VOICEMAIL
 
 TOPIC = "people"
 
@@ -92,7 +93,7 @@ class People:
     async def tell(self, key: str) -> None:
         """Tell who watches how somebody can be reached now."""
         claim = await self._engine.claim_of(key, self._clock.now())
-        if claim is not None:
+        if claim is not None and key != VOICEMAIL:
             change = ContactChange(person=await self.contact(claim), online=True)
             await self._engine.tell(TOPIC, encode(change))
 
@@ -100,7 +101,8 @@ class People:
         """Answer with everybody who can be called; watch or stop watching."""
         session.watch(TOPIC, self._engine, message.watch)
         claims = await self._engine.claims(self._clock.now())
-        people = [await self.contact(claim) for claim in claims]
+        # Voicemail answers for others; nobody calls it by itself.
+        people = [await self.contact(claim) for claim in claims if claim.key != VOICEMAIL]
         session.tell(ContactList(people=people, re=message.id))
 
     async def settings(self, session: Session, message: Settings) -> None:
@@ -109,4 +111,5 @@ class People:
         claim = await self._engine.claim_of(session.key, now)
         if claim is None:
             raise ProtocolError(ErrorCode.NAME_NEEDED)
-        await self._engine.claim(replace(claim, call_waiting=message.call_waiting), now)
+        if message.call_waiting is not None:
+            await self._engine.claim(replace(claim, call_waiting=message.call_waiting), now)

@@ -64,6 +64,8 @@ class ErrorCode(StrEnum):
     NO_CONSENT = "no_consent"
     OLD_TEXT = "old_text"
     NOT_STORED = "not_stored"
+    NO_VOICEMAIL = "no_voicemail"
+    VOICEMAIL_FULL = "voicemail_full"
     INTERNAL = "internal"
 
 
@@ -102,6 +104,8 @@ ERRORS: dict[ErrorCode, str] = {
     ErrorCode.NO_CONSENT: "Nobody is recorded who did not agree to it.",
     ErrorCode.OLD_TEXT: "What one agrees to reads otherwise now. Load the page again.",
     ErrorCode.NOT_STORED: "The message could not be stored. Try again.",
+    ErrorCode.NO_VOICEMAIL: "A message cannot be left here.",
+    ErrorCode.VOICEMAIL_FULL: "There is no room for another message.",
     ErrorCode.INTERNAL: "Something went wrong on our side. It has been logged.",
 }
 
@@ -261,6 +265,18 @@ class RecordingOrder(Struct, frozen=True, omit_defaults=True):
     paused: bool = False
 
 
+class MessageOrder(Struct, frozen=True, omit_defaults=True):
+    """What voicemail is to keep: a `message` for `to`, after their `greeting` (the id of one
+    they recorded, None: the one that ships), or a new `greeting` of `to` themselves. `most`:
+    seconds it may last."""
+
+    id: str
+    kind: Literal["message", "greeting"]
+    to: str
+    most: float
+    greeting: str | None = None
+
+
 class RoomMark(Struct, frozen=True, forbid_unknown_fields=True):
     """The last chat message of a room a client saw."""
 
@@ -339,9 +355,11 @@ class Contacts(Request, frozen=True, kw_only=True):
 
 
 class Settings(Request, frozen=True, kw_only=True):
-    """How one wants to be called: with `call_waiting` off, a second caller hears busy."""
+    """How one wants to be called: with `call_waiting` off, a second caller hears busy; with
+    `voicemail` off, nobody can leave a message. None: as before."""
 
-    call_waiting: bool
+    call_waiting: bool | None = None
+    voicemail: bool | None = None
 
 
 class Capacity(Request, frozen=True, kw_only=True):
@@ -362,7 +380,9 @@ class Call(Request, frozen=True, kw_only=True):
     """Call somebody by name. The caller chooses the id (random, never used before).
 
     To the recorder: `recording` names the recording this is one's own leg of, `consent` the
-    version of the text agreed to by calling it.
+    version of the text agreed to by calling it. To voicemail: `after` names one's own call that
+    was not answered, for whose callee one leaves a message; or `greeting` is true, to record
+    what one's own callers hear.
     """
 
     call: Id
@@ -371,6 +391,8 @@ class Call(Request, frozen=True, kw_only=True):
     description: Description
     recording: Id | None = None
     consent: Id | None = None
+    after: Id | None = None
+    greeting: bool = False
 
 
 class Answer(Request, frozen=True, kw_only=True):
@@ -461,6 +483,15 @@ class TellRecording(Request, frozen=True, kw_only=True, tag="recording"):
     reason: Literal["stopped", "too_long", "too_large", "disk_full", "failed"] = "stopped"
 
 
+class TellMessage(Request, frozen=True, kw_only=True, tag="message"):
+    """Voicemail says that a message (or a greeting) was left, how long it is in seconds, or
+    that nothing is kept of it."""
+
+    message: Id
+    state: Literal["left", "discarded"]
+    seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+
+
 Part = Literal["signalling", "ice", "dtls", "media"]
 RecordingState = Literal["asked", "starting", "on", "paused", "off"]
 
@@ -478,7 +509,7 @@ CallMessage = (
 )
 ClientMessage = (
     Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity | Records
-    | CallMessage | RecordingMessage
+    | CallMessage | RecordingMessage | TellMessage
 )  # fmt: skip
 
 
@@ -691,6 +722,7 @@ class Ring(Directed, frozen=True, kw_only=True):
     bot: bool = False
     waiting: bool = False
     recording: RecordingOrder | None = None
+    voicemail: MessageOrder | None = None
 
 
 class Ringing(Directed, frozen=True, kw_only=True):
@@ -716,13 +748,15 @@ class Elsewhere(Directed, frozen=True, kw_only=True):
 
 
 class Ended(Directed, frozen=True, kw_only=True):
-    """The call is over. `message` says why in words; `winner`: the call that goes on (glare)."""
+    """The call is over. `message` says why in words; `winner`: the call that goes on (glare);
+    `voicemail`: the caller may leave a message."""
 
     call: str
     reason: Reason
     message: str
     part: Part | None = None
     winner: str | None = None
+    voicemail: bool = False
 
 
 class RelayedDescription(Directed, frozen=True, kw_only=True, tag="description"):
@@ -766,9 +800,18 @@ class RecordingChange(Directed, frozen=True, kw_only=True, tag="recording"):
     reason: RecordingEnd | None = None
 
 
+class VoicemailChange(Directed, frozen=True, kw_only=True, tag="voicemail"):
+    """One's voicemail as it is now: how many messages, and how many of them were not heard.
+    `nearly_full`: soon the oldest will have to go for new ones."""
+
+    unheard: int
+    total: int
+    nearly_full: bool = False
+
+
 DirectedMessage = (
     Ring | Ringing | Answered | Elsewhere | Ended | RelayedDescription | RelayedCandidate
-    | RelayedMedia | RecordAsked | RecordingChange
+    | RelayedMedia | RecordAsked | RecordingChange | VoicemailChange
 )  # fmt: skip
 ServerMessage = (
     Welcome | Drain | Resync | Ok | Error | ChatMessage | Joined | Presence | TypingNow | RoomList

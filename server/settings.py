@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .config import LOG_LEVELS, Config, ConfigError, RecordingLimits, Tls
+from .config import LOG_LEVELS, Config, ConfigError, RecordingLimits, Tls, VoicemailLimits
 from .protocol import IceServer, Limits
 
 PREFIX = "RINGBACK_"
@@ -101,6 +101,13 @@ def _recordings(texts: Iterable[str]) -> RecordingLimits:
     return replace(RecordingLimits(), **_numbers(RecordingLimits, _entries(texts, ",")))
 
 
+def _voicemail(texts: Iterable[str]) -> VoicemailLimits:
+    entries = _entries(texts, ",")
+    changes = _numbers(VoicemailLimits, [entry for entry in entries if entry not in ("on", "off")])
+    switches = [entry == "on" for entry in entries if entry in ("on", "off")]
+    return replace(VoicemailLimits(), **changes, **({"on": switches[-1]} if switches else {}))
+
+
 def _numbers(kind: type[Struct], entries: Iterable[str]) -> dict[str, float]:
     """Entries of the form NAME=N as values for a struct of numbers."""
     types = get_type_hints(kind)
@@ -169,6 +176,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "recordings", "--record-limit", "NAME=N", "What recordings may take; several are allowed.",
         _recordings, True, "--record-limits",
+    ),
+    Setting(
+        "voicemail", "--voicemail", "NAME=N|off", "Room for messages; several are allowed.",
+        _voicemail, True,
     ),
     Setting(
         "ice_servers", "--ice-server", "URL[,USER,CREDENTIAL]",

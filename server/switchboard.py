@@ -30,6 +30,7 @@ from ringback.server.protocol import (
 )
 from ringback.server.recordbook import RecordBook
 from ringback.server.session import Session
+from ringback.server.voicemails import Voicemails
 
 
 class Switchboard:
@@ -42,6 +43,7 @@ class Switchboard:
         keeper: CallKeeper,
         instances: Instances,
         recordbook: RecordBook,
+        voicemails: Voicemails,
         limits: Limits,
     ) -> None:
         self._engine = engine
@@ -49,6 +51,7 @@ class Switchboard:
         self._keeper = keeper
         self._instances = instances
         self._recordbook = recordbook
+        self._voicemails = voicemails
         self._limits = limits
 
     # --- placing
@@ -88,6 +91,7 @@ class Switchboard:
             self._keeper.timings,
         )
         call = await self._recordbook.admit(call, message)
+        call = await self._voicemails.admit(call, message)
         async with self._engine.hold(caller.key, callee.key):
             await self._put_through(call, claim)
 
@@ -155,6 +159,8 @@ class Switchboard:
                 await self._keeper.happen(call.id, What.DELIVERED, Who.EXCHANGE)
             if not resumed:
                 await self._keeper.push_ring(call, session.id)
+        if not resumed:
+            await self._voicemails.arrived(session)
 
     # --- what parties do
 

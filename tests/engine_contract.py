@@ -35,6 +35,7 @@ from ringback.server.protocol import (
     decode_server,
 )
 from tests.engine_recordings import RecordingsContract
+from tests.engine_voicemails import VoicemailsContract
 
 NOW = 1_700_000_000.0
 WAIT = 5.0
@@ -530,7 +531,12 @@ SAYS = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 12
 
 
 class EngineContract(
-    RoomsContract, PeopleContract, CallsContract, RecordingsContract, TellingContract
+    RoomsContract,
+    PeopleContract,
+    CallsContract,
+    RecordingsContract,
+    VoicemailsContract,
+    TellingContract,
 ):
     """All of it. A subclass says how an engine is made."""
 

@@ -386,7 +386,7 @@ def test_the_browser_code_knows_every_message_and_field() -> None:
         ("sdpMid: string | null, ", ""),
         ("}} ContactChange\n", "}} Change\n"),
         ('"drain", ', ""),
-        ("winner?: string}} Ended", "winner?: string, extra: number}} Ended"),
+        ("voicemail?: boolean}} Ended", "voicemail?: boolean, extra: number}} Ended"),
         ("hello: number, on: boolean", "on: boolean"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVER = "ringback.server."
 
-PURE = {"protocol", "calls", "names", "recording"}
+PURE = {"protocol", "calls", "names", "recording", "voicebox"}
 # Shells: each speaks to the outside in its own way, and knows none of the others.
 SHELLS = {"sockets", "pages", "recordpages", "workshop", "api"}
 # What composes the parts; everything else is composed.
@@ -24,7 +24,7 @@ COMPOSERS = {"app", "serve", "__main__"}
 # The deciding half: nothing in it knows HTTP, sockets, or who asks.
 DECIDING = {
     "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "registrar", "clock",
-    "limiter", "instances", "recordbook",
+    "limiter", "instances", "recordbook", "voicemails",
 }  # fmt: skip
 # No I/O, no clock and no randomness: these come in as arguments.
 WORLD = {

@@ -20,6 +20,7 @@ from msgspec import Struct
 from ringback.server.calls import Call
 from ringback.server.protocol import ChatMessage, DirectedMessage, RoomInfo
 from ringback.server.recording import Recording
+from ringback.server.voicebox import Holder, Voicebox, VoiceMessage
 
 Sink = Callable[[bytes], None]
 Unsubscribe = Callable[[], None]
@@ -245,6 +246,47 @@ class Engine(ABC):
     @abstractmethod
     async def old_recordings(self, before: int, limit: int) -> list[Recording]:
         """Ended recordings, oldest first, asked for before `before` (ms since 1970)."""
+
+    # --- voicemail
+
+    @abstractmethod
+    async def holder(self, key: str) -> Holder | None:
+        """The person who last held a folded name, bots left out; about 100,000 are remembered."""
+
+    @abstractmethod
+    async def voicebox(self, user: str, key: str) -> Voicebox:
+        """How a user wants voicemail under a folded name; the usual if they never said."""
+
+    @abstractmethod
+    async def put_voicebox(self, box: Voicebox) -> None:
+        """Keep how they want it."""
+
+    @abstractmethod
+    async def greeting(self, id: str) -> bool:
+        """Whether a greeting of this id is somebody's."""
+
+    @abstractmethod
+    async def message(self, id: str) -> VoiceMessage | None:
+        """A message (or a greeting that is being made) by id."""
+
+    @abstractmethod
+    async def put_message(self, message: VoiceMessage) -> None:
+        """Keep a message as it is now, replacing what was known of it."""
+
+    @abstractmethod
+    async def drop_message(self, id: str) -> bool:
+        """Forget a message; False if there is none."""
+
+    @abstractmethod
+    async def messages(self, user: str) -> list[VoiceMessage]:
+        """All of a user's, complete or not, newest first."""
+
+    @abstractmethod
+    async def old_messages(
+        self, left_before: int, begun_before: int, limit: int
+    ) -> list[VoiceMessage]:
+        """Up to `limit` that were left before the one time, or begun before the other and never
+        completed (ms since 1970), oldest first."""
 
     # --- telling
 

@@ -26,8 +26,9 @@ from ringback.server.protocol import (
     RoomInfo,
 )
 from ringback.server.recording import Recording
+from ringback.server.voicebox import Holder, Voicebox, VoiceMessage
 
-from . import recordings, tables
+from . import recordings, tables, voicemails
 from .base import (
     Claim,
     Draft,
@@ -322,6 +323,50 @@ class EmbeddedEngine(Engine):
     async def old_recordings(self, before: int, limit: int) -> list[Recording]:
         """See `Engine.old_recordings`."""
         work = partial(recordings.old, before=before, limit=limit)
+        return await self._parts.storage.run(work)
+
+    # --- voicemail
+
+    async def holder(self, key: str) -> Holder | None:
+        """See `Engine.holder`."""
+        return await self._parts.storage.run(partial(voicemails.holder, key=key))
+
+    async def voicebox(self, user: str, key: str) -> Voicebox:
+        """See `Engine.voicebox`."""
+        return await self._parts.storage.run(partial(voicemails.box, user=user, key=key))
+
+    async def put_voicebox(self, box: Voicebox) -> None:
+        """See `Engine.put_voicebox`."""
+        await self._parts.writer.write(partial(voicemails.put_box, box=box))
+
+    async def greeting(self, id: str) -> bool:
+        """See `Engine.greeting`."""
+        return await self._parts.storage.run(partial(voicemails.greeting, id=id))
+
+    async def message(self, id: str) -> VoiceMessage | None:
+        """See `Engine.message`."""
+        return await self._parts.storage.run(partial(voicemails.message, id=id))
+
+    async def put_message(self, message: VoiceMessage) -> None:
+        """See `Engine.put_message`."""
+        await self._parts.writer.write(partial(voicemails.put_message, message=message))
+
+    async def drop_message(self, id: str) -> bool:
+        """See `Engine.drop_message`."""
+        return await self._parts.writer.write(partial(voicemails.drop_message, id=id))
+
+    async def messages(self, user: str) -> list[VoiceMessage]:
+        """See `Engine.messages`."""
+        return await self._parts.storage.run(partial(voicemails.messages, user=user))
+
+    async def old_messages(
+        self, left_before: int, begun_before: int, limit: int
+    ) -> list[VoiceMessage]:
+        """See `Engine.old_messages`."""
+        work = partial(
+            voicemails.old_messages, left_before=left_before, begun_before=begun_before,
+            limit=limit,
+        )  # fmt: skip
         return await self._parts.storage.run(work)
 
     # --- telling

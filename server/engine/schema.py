@@ -52,6 +52,18 @@ MIGRATIONS: tuple[Step, ...] = (
         " PRIMARY KEY (user, asked, recording)) WITHOUT ROWID",
         "CREATE INDEX recorded_recording ON recorded (recording)",
     ),
+    (
+        "CREATE TABLE holders (key TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL,"
+        " at INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX holders_at ON holders (at)",
+        "CREATE TABLE voiceboxes (user TEXT NOT NULL, key TEXT NOT NULL, greeting TEXT,"
+        " data BLOB NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID",
+        "CREATE INDEX voiceboxes_greeting ON voiceboxes (greeting) WHERE greeting IS NOT NULL",
+        "CREATE TABLE voicemails (id TEXT PRIMARY KEY, user TEXT NOT NULL, begun INTEGER NOT NULL,"
+        " completed INTEGER, data BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX voicemails_user ON voicemails (user, begun)",
+        "CREATE INDEX voicemails_begun ON voicemails (begun)",
+    ),
 )
 
 

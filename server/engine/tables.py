@@ -15,7 +15,9 @@ import msgspec
 
 from ringback.server.calls import Call
 from ringback.server.protocol import ChatMessage, encode
+from ringback.server.voicebox import Holder
 
+from . import voicemails
 from .base import Claim, Draft, StoredSession
 
 _json = msgspec.json.Encoder()
@@ -144,6 +146,8 @@ def claim(connection: sqlite3.Connection, claim: Claim, now: float) -> Claim:
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         msgspec.structs.astuple(claim),
     )
+    if not claim.bot:
+        voicemails.hold(connection, Holder(claim.key, claim.name, claim.user, round(now * 1000)))
     return claim
 
 

@@ -30,11 +30,13 @@
  * @typedef {{type: "typing", id?: string, room: string, on: boolean}} Typing
  * @typedef {{type: "rooms", id?: string, watch?: boolean}} Rooms
  * @typedef {{type: "contacts", id?: string, watch?: boolean}} Contacts
- * @typedef {{type: "settings", id?: string, call_waiting: boolean}} Settings
+ * @typedef {{type: "settings", id?: string, call_waiting?: boolean,
+ *   voicemail?: boolean}} Settings
  * @typedef {{type: "capacity", id?: string, max_calls: number, accepting?: boolean}} Capacity
  * @typedef {{type: "records", id?: string, before?: number, limit?: number}} Records
  * @typedef {{type: "call", id?: string, call: string, to: string, media: Media,
- *   description: Description, recording?: string, consent?: string}} PlaceCall
+ *   description: Description, recording?: string, consent?: string, after?: string,
+ *   greeting?: boolean}} PlaceCall
  * @typedef {{type: "answer", id?: string, call: string, description: Description}} Answer
  * @typedef {{type: "decline", id?: string, call: string,
  *   reason?: "declined" | "busy"}} Decline
@@ -55,9 +57,12 @@
  *   version: string}} GiveConsent
  * @typedef {{type: "recording", id?: string, recording: string, state: "on" | "off",
  *   reason?: "stopped" | "too_long" | "too_large" | "disk_full" | "failed"}} TellRecording
+ * @typedef {{type: "message", id?: string, message: string, state: "left" | "discarded",
+ *   seconds?: number}} TellMessage
  * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity |
  *   Records | PlaceCall | Answer | Decline | Hangup | SendDescription | SendCandidate | SendMedia |
- *   Progress | Report | ControlRecording | GiveConsent | TellRecording} ClientMessage
+ *   Progress | Report | ControlRecording | GiveConsent | TellRecording |
+ *   TellMessage} ClientMessage
  */
 
 /**
@@ -74,6 +79,8 @@
  * @typedef {{name: string, time: number, version: string}} Consent
  * @typedef {{id: string, call: string, name: string, participants: Consent[],
  *   paused?: boolean}} RecordingOrder
+ * @typedef {{id: string, kind: "message" | "greeting", to: string, most: number,
+ *   greeting?: string}} MessageOrder
  * @typedef {{call: string, peer: string, outgoing: boolean, reason: Reason, placed: number,
  *   ended: number, answered?: number, connected?: number, video?: boolean,
  *   first_media_ms?: number, pair?: string, restarts?: number, loss?: number,
@@ -111,13 +118,13 @@
  * @typedef {{type: "records", records: CallRecord[], re?: string}} RecordList
  * @typedef {{type: "ring", n?: number, call: string, from: string, media: Media,
  *   description: Description, bot?: boolean, waiting?: boolean,
- *   recording?: RecordingOrder}} Ring
+ *   recording?: RecordingOrder, voicemail?: MessageOrder}} Ring
  * @typedef {{type: "ringing", n?: number, call: string, waiting?: boolean}} Ringing
  * @typedef {{type: "answered", n?: number, call: string, description: Description}} Answered
  * @typedef {{type: "elsewhere", n?: number, call: string,
  *   reason: "answered" | "declined"}} Elsewhere
  * @typedef {{type: "ended", n?: number, call: string, reason: Reason, message: string,
- *   part?: Part, winner?: string}} Ended
+ *   part?: Part, winner?: string, voicemail?: boolean}} Ended
  * @typedef {{type: "description", n?: number, call: string,
  *   description: Description}} RelayedDescription
  * @typedef {{type: "candidate", n?: number, call: string,
@@ -127,8 +134,11 @@
  *   text: string}} RecordAsked
  * @typedef {{type: "recording", n?: number, call: string, state: RecordingState,
  *   message: string, recording?: string, reason?: RecordingEnd}} RecordingChange
+ * @typedef {{type: "voicemail", n?: number, unheard: number, total: number,
+ *   nearly_full?: boolean}} VoicemailChange
  * @typedef {Ring | Ringing | Answered | Elsewhere | Ended | RelayedDescription |
- *   RelayedCandidate | RelayedMedia | RecordAsked | RecordingChange} DirectedMessage
+ *   RelayedCandidate | RelayedMedia | RecordAsked | RecordingChange |
+ *   VoicemailChange} DirectedMessage
  * @typedef {Welcome | Drain | Resync | Ok | ErrorMessage | ChatMessage | Joined | Presence |
  *   TypingNow | RoomList | ContactList | ContactChange | RecordList |
  *   DirectedMessage} ServerMessage
@@ -145,14 +155,14 @@ export const VERSION = 1;
 export const CLIENT_TYPES = [
   "hello", "join", "leave", "chat", "typing", "rooms", "contacts", "settings", "capacity",
   "records", "call", "answer", "decline", "hangup", "description", "candidate", "media", "progress",
-  "report", "record", "consent", "recording",
+  "report", "record", "consent", "recording", "message",
 ];
 
 /** @type {readonly ServerMessage["type"][]} */
 export const SERVER_TYPES = [
   "welcome", "drain", "resync", "ok", "error", "chat", "joined", "presence", "typing", "rooms",
   "contacts", "contact", "records", "ring", "ringing", "answered", "elsewhere", "ended",
-  "description", "candidate", "media", "record_asked", "recording",
+  "description", "candidate", "media", "record_asked", "recording", "voicemail",
 ];
 
 /** Close codes after which the same hello would be refused again. */
