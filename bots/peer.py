@@ -29,7 +29,8 @@ TICK = 1.0
 CONNECT = 15.0
 # Two ends that send nothing but consent checks may be silent for six seconds (RFC 7675).
 QUIET = 7.0
-GONE = 15.0
+# Looked at once a second, so it is noticed within ten.
+GONE = 9.0
 
 State = Literal["connecting", "connected", "reconnecting", "failed", "closed"]
 logger = logging.getLogger(__name__)

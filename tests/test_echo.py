@@ -209,7 +209,7 @@ async def test_a_silence_that_passes_is_only_a_reconnecting(
     kept = [dict(table) for table in routes]
     for protocol, table in zip(sockets, routes, strict=True):
         monkeypatch.setattr(protocol, "datagram_received", lambda data, address: None)
-        table.update(dict.fromkeys(table, lambda data, address: None))
+        table.update(dict.fromkeys(table, lambda data: None))
     async with asyncio.timeout(PATIENCE):
         while await states.get() != "reconnecting":
             pass

@@ -19,6 +19,7 @@ import pytest
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCBundlePolicy,
+    RTCCertificate,
     RTCConfiguration,
     RTCDtlsTransport,
     RTCPeerConnection,
@@ -71,6 +72,13 @@ async def test_the_certificate_put_in_is_the_one_in_the_answer(
         "RTCPeerConnection took its certificate from elsewhere than the list"
     )
     await pc.close()
+
+
+def test_a_certificate_says_its_fingerprints_as_aiortc_would() -> None:
+    certificate = parts.Certificate.generateCertificate()
+    asked = [certificate.getFingerprints() for _ in range(2)]
+    assert asked == [RTCCertificate.getFingerprints(certificate)] * 2
+    assert asked[0] is not asked[1]
 
 
 def test_a_certificate_makes_its_openssl_context_in_one_method() -> None:
@@ -219,9 +227,12 @@ async def test_the_parts_of_an_ice_connection(connections: tuple[Connection, Con
     assert all(isinstance(p, StunProtocol) for p in sockets)
     assert all(hasattr(p.transport, "sendto") for p in sockets)
     assert parts.nominated(one) is None
+    nominations = parts.nominations(one)
     await asyncio.gather(one.connect(), two.connect())
     pair = parts.nominated(one)
     assert isinstance(pair, CandidatePair), "Connection._nominated no longer holds the pair"
+    assert nominations is parts.nominations(one), "Connection._nominated was replaced"
+    assert nominations.get(1) is pair
     assert pair.protocol in sockets
     assert parts.proven(one, pair.protocol, pair.remote_addr), (
         "the nominated pair is not among the proven ones of Connection._check_list"
@@ -305,6 +316,25 @@ def test_srtp_in_place_is_what_pylibsrtp_does() -> None:
     assert bytes(cipher.view[:size]) == packet
     size = cipher.protect(size, rtcp=False)
     assert bytes(cipher.view[:size]) == sealed
+
+
+def test_srtp_without_a_python_frame_is_the_same() -> None:
+    packet = RtpPacket(payload_type=96, sequence_number=7, ssrc=5, payload=bytes(1000)).serialize()
+    sealed = session(Policy.SSRC_ANY_OUTBOUND).protect(packet)
+    dtls: Any = Dtls(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND))
+    cipher = parts.Cipher(dtls)
+    before = cipher.open_rtp
+    assert before is None
+    assert cipher.ready
+    assert cipher.open_rtp is not None, "Session._srtp is not where a session's context is"
+    assert cipher.seal_rtp is not None
+    cipher.view[: len(sealed)] = sealed
+    cipher.length[0] = len(sealed)
+    assert cipher.open_rtp() == 0
+    assert bytes(cipher.view[: cipher.length[0]]) == packet
+    assert cipher.seal_rtp() == 0
+    assert bytes(cipher.view[: cipher.length[0]]) == sealed
+    assert cipher.open_rtp() != 0, "what was opened once is opened again: a replay"
 
 
 def test_srtcp_in_place_is_what_pylibsrtp_does() -> None:

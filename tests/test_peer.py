@@ -185,6 +185,11 @@ async def test_dtls_that_does_not_come_about_is_said_to_have_failed(
     assert (await bot.until("failed"))[-1] == Change("failed", "dtls")
 
 
+def test_who_vanishes_is_noticed_in_ten_seconds() -> None:
+    assert module.QUIET + module.TICK < module.GONE
+    assert module.GONE + module.TICK <= 10.0
+
+
 async def test_silence_is_told_then_ends_it(
     bot: Heard, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

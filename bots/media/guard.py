@@ -18,6 +18,7 @@ from typing import Any
 from aioice.ice import Connection, StunProtocol
 
 from . import parts
+from .udp import Share
 
 MAX_WAITING = 64
 MAX_ADDRESSES = 64
@@ -56,14 +57,11 @@ class Guard:
         stun = protocol.datagram_received
         media = self._media
 
-        def received(data: bytes, address: tuple[Any, ...]) -> None:
+        def take(data: bytes) -> None:
+            """What is not STUN and comes from the peer."""
             size = len(data)
             first = data[0] if size else 64
-            if first < 4:
-                self._stun(stun, data, address, address in known)
-            elif address not in known and not self._learn(protocol, address, known):
-                self.dropped["stranger"] += 1
-            elif size > parts.DATAGRAM:
+            if size > parts.DATAGRAM:
                 self.dropped["too long"] += 1
             elif 127 < first < 192 and size >= _MIN_MEDIA:
                 media(data)
@@ -72,27 +70,37 @@ class Guard:
             else:
                 self.dropped["malformed"] += 1
 
+        def received(data: bytes, address: tuple[Any, ...]) -> None:
+            if data and data[0] < 4:
+                if self._stun(stun, data, address):
+                    self.heard += address in known or self._learn(protocol, address, known)
+            elif address in known or self._learn(protocol, address, known):
+                take(data)
+            else:
+                self.dropped["stranger"] += 1
+
         # The transport looks its protocol's methods up for each datagram.
         protocol.datagram_received = received  # type: ignore[method-assign,assignment]
+        if isinstance(protocol.transport, Share):
+            protocol.transport.take = take
         protocol.pause_writing = self._pause  # type: ignore[method-assign]
         protocol.resume_writing = self._resume  # type: ignore[method-assign]
 
-    def _stun(
-        self, stun: Callable[[bytes, Any], None], data: bytes, address: object, known: bool
-    ) -> None:
+    def _stun(self, stun: Callable[[bytes, Any], None], data: bytes, address: object) -> bool:
+        """Give aioice a message; whether it could be read."""
         if not _MIN_STUN <= len(data) <= parts.DATAGRAM:
             self.dropped["malformed"] += 1
-            return
+            return False
         if not self._hear(address):
             self.dropped["flood"] += 1
-            return
+            return False
         try:
             stun(data, address)
         except (ValueError, struct.error, LookupError, AssertionError, OSError) as error:
             self.dropped["malformed"] += 1
             logger.debug("STUN from %s cannot be read: %r", address, error)
-            return
-        self.heard += known
+            return False
+        return True
 
     def _hear(self, address: object) -> bool:
         """Whether one more check is heard, from there."""

@@ -8,16 +8,18 @@ sentence, and not in a call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCCertificate,
+    RTCDtlsFingerprint,
     RTCDtlsTransport,
     RTCPeerConnection,
     RTCRtpCodecParameters,
@@ -38,9 +40,16 @@ SERVERS = 5
 
 
 class Certificate(RTCCertificate):
-    """A DTLS certificate for many connections, with one OpenSSL context."""
+    """A DTLS certificate for many connections: one OpenSSL context, fingerprints taken once."""
 
     _context: SSL.Context | None = None
+    _prints: list[RTCDtlsFingerprint] | None = None
+
+    def getFingerprints(self) -> list[RTCDtlsFingerprint]:
+        """As aiortc's, which takes them four times for each call."""
+        if self._prints is None:
+            self._prints = super().getFingerprints()
+        return list(self._prints)
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         if self._context is None:
@@ -173,6 +182,11 @@ def nominated(connection: Connection) -> CandidatePair | None:
     return connection._nominated.get(1)
 
 
+def nominations(connection: Connection) -> Mapping[int, CandidatePair]:
+    """The same at all times: the pair that carries the data of each component (ours is 1)."""
+    return connection._nominated
+
+
 Codecs = list[RTCRtpCodecParameters]
 _common = rtcpeerconnection.find_common_codecs
 
@@ -270,14 +284,20 @@ class _Calls:
 class Cipher:
     """SRTP in place (RFC 3711): one packet at a time in one buffer, `view`.
 
-    The sessions are looked up in the DTLS transport each time, as they come with its
-    handshake; until then nothing can be opened.
+    The sessions come with the handshake of the DTLS transport, once; until `ready` says so
+    nothing can be opened.
+
+    For whoever counts every microsecond: with the packet in `view` and its size in
+    `length[0]`, `open_rtp()` and `seal_rtp()` work on it without a Python frame, give 0 when
+    all is well and leave the new size there. They are None until `ready` has been true.
     """
 
     def __init__(self, dtls: RTCDtlsTransport) -> None:
         self._keys = cast(Keys, dtls)
         self._memory = ffi.new("unsigned char[]", BUFFER)
-        self._length = ffi.new("int *")
+        self.length = self._length = ffi.new("int *")
+        self.open_rtp: Callable[[], int] | None = None
+        self.seal_rtp: Callable[[], int] | None = None
         self.view = memoryview(ffi.buffer(self._memory))
         self._open = _Calls(lib.srtp_unprotect, lib.srtp_unprotect_rtcp)
         self._seal = _Calls(lib.srtp_protect, lib.srtp_protect_rtcp)
@@ -285,7 +305,16 @@ class Cipher:
     @property
     def ready(self) -> bool:
         """Whether the handshake has given us keys."""
-        return self._keys._rx_srtp is not None and self._keys._tx_srtp is not None
+        if self.open_rtp is not None:
+            return True
+        receiving, sending = self._keys._rx_srtp, self._keys._tx_srtp
+        if receiving is None or sending is None:
+            return False
+        # The sessions own what these point to, and live as long as their transport does.
+        here = self._memory, self._length
+        self.seal_rtp = partial(lib.srtp_protect, sending._srtp[0], *here)
+        self.open_rtp = partial(lib.srtp_unprotect, receiving._srtp[0], *here)
+        return True
 
     def unprotect(self, data: bytes, rtcp: bool) -> int:
         """Copy a packet into the buffer and open it: its length, 0 when it is not genuine."""

@@ -89,6 +89,7 @@ class Plane(ABC):
         self._sections: list[Section] = []
         self._strangers: set[int] = set()
         self._cipher = parts.Cipher(dtls)
+        self._nominations = parts.nominations(connection)
         self._pair: CandidatePair | None = None
         self._address: tuple[str, int] = ("", 0)
         self._send: Send | None = None
@@ -124,11 +125,11 @@ class Plane(ABC):
 
     def receive(self, data: bytes) -> None:
         """Take one packet of the peer."""
-        if not self._cipher.ready:
+        if self._cipher.open_rtp is None and not self._cipher.ready:
             self.counts.dropped["early"] += 1
         elif self.guard.blocked:
             self.counts.dropped["blocked"] += 1
-        elif rtp.is_rtcp(data):
+        elif 192 <= data[1] <= 223:  # as rtp.is_rtcp
             self._rtcp(data)
         else:
             self._rtp(data)
@@ -143,9 +144,8 @@ class Plane(ABC):
 
     def _transmit(self, size: int, rtcp: bool) -> None:
         """Seal the packet in the cipher's buffer and send it to the nominated pair."""
-        pair = parts.nominated(self.connection)
-        if pair is not self._pair:
-            self._follow(pair)
+        if self._nominations.get(1) is not self._pair:
+            self._follow(self._nominations.get(1))
         sealed = self._cipher.protect(size, rtcp)
         if sealed and self._send is not None:
             self._send(self._cipher.view[:sealed], self._address)

@@ -35,6 +35,7 @@ MAX_HOPEFUL = 1024
 logger = logging.getLogger(__name__)
 
 Where = tuple[Any, ...]
+Take = Callable[[bytes], None]
 
 
 class Hub:
@@ -112,7 +113,7 @@ class SharedSocket:
     def __init__(self, hub: Hub, address: str, opened: socket.socket) -> None:
         self.address = address
         self.name = opened.getsockname()
-        self._routes: dict[Where, Callable[[bytes, Where], None]] = {}
+        self._routes: dict[Where, Take] = {}
         self._owners: dict[Where, Share] = {}
         self.socket = opened
         self.dropped = hub.dropped
@@ -174,7 +175,7 @@ class SharedSocket:
                 if data and data[0] < 4:
                     self._stun(data, where)
                 elif (take := routes.get(where) or self._proven_since(where)) is not None:
-                    take(data, where)
+                    take(data)
                 else:
                     self.dropped["stranger"] += 1
             except Exception:
@@ -204,7 +205,7 @@ class SharedSocket:
             if len(self._hopeful) > MAX_HOPEFUL:
                 self._hopeful.popitem(last=False)
 
-    def _proven_since(self, where: Where) -> Callable[[bytes, Where], None] | None:
+    def _proven_since(self, where: Where) -> Take | None:
         """Whose an address is that was only named so far.
 
         aioice looks at the response to a check of ours a moment after it came; what the peer
@@ -215,7 +216,7 @@ class SharedSocket:
             return None
         del self._hopeful[where]
         self._owners[where] = share
-        take = self._routes[where] = share.protocol.datagram_received
+        take = self._routes[where] = share.take or share.taker(where)
         return take
 
     def _is_never(self, host: str) -> bool:
@@ -224,13 +225,18 @@ class SharedSocket:
 
 
 class Share(asyncio.DatagramTransport):
-    """One call's part of a shared socket: to aioice, a socket of its own."""
+    """One call's part of a shared socket: to aioice, a socket of its own.
+
+    `take` may be set to what gets all that comes from where the peer has proven to be, and is
+    no STUN.
+    """
 
     def __init__(self, shared: SharedSocket, protocol: StunProtocol) -> None:
         super().__init__()
         self.protocol = protocol
         self.connection = protocol.receiver
         self.asked: set[bytes] = set()
+        self.take: Take | None = None
         self._shared = shared
         self._sendto = shared.socket.sendto
         self._closed = False
@@ -238,6 +244,10 @@ class Share(asyncio.DatagramTransport):
     def proven(self, where: Where) -> bool:
         """Whether a check has shown that the peer is there."""
         return parts.proven(self.connection, self.protocol, (where[0], where[1]))
+
+    def taker(self, where: Where) -> Take:
+        """What gets the data of the peer at an address where no guard stands."""
+        return lambda data: self.protocol.datagram_received(data, where)
 
     def send(self, data: Any, where: Where) -> None:
         """Send one datagram now. What cannot go now is dropped: late media is no use."""
