@@ -60,13 +60,15 @@ export function canShare() {
   return Boolean(globalThis.isSecureContext && navigator.mediaDevices?.getDisplayMedia);
 }
 
+// `exact`, as Chromium does not look at a device that is but ideal.
+
 /**
  * @param {string | undefined} id
  * @returns {MediaTrackConstraints}
  */
 function sound(id) {
   const kept = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-  return id ? { ...kept, deviceId: { ideal: id } } : kept;
+  return id ? { ...kept, deviceId: { exact: id } } : kept;
 }
 
 /**
@@ -75,7 +77,7 @@ function sound(id) {
  */
 function picture(id) {
   const size = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
-  return id ? { ...size, deviceId: { ideal: id } } : { ...size, facingMode: { ideal: "user" } };
+  return id ? { ...size, deviceId: { exact: id } } : { ...size, facingMode: { ideal: "user" } };
 }
 
 /**
@@ -107,23 +109,26 @@ export async function capture(wanted, chosen) {
       console.info("Camera and microphone together:", error);
     }
   }
-  if (wanted.audio) await one("microphone", { audio: sound(chosen.audioId) }, got);
-  if (wanted.video) await one("camera", { video: picture(chosen.videoId) }, got);
+  if (wanted.audio) await one("microphone", (id) => ({ audio: sound(id) }), chosen.audioId, got);
+  if (wanted.video) await one("camera", (id) => ({ video: picture(id) }), chosen.videoId, got);
   return got;
 }
 
 /**
  * @param {Device} device
- * @param {MediaStreamConstraints} constraints
+ * @param {(id?: string) => MediaStreamConstraints} constraints
+ * @param {string | undefined} id
  * @param {Got} got
  */
-async function one(device, constraints, got) {
+async function one(device, constraints, id, got) {
   try {
-    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    const stream = await navigator.mediaDevices.getUserMedia(constraints(id));
     if (device === "camera") got.video = stream.getVideoTracks()[0] ?? null;
     else got.audio = stream.getAudioTracks()[0] ?? null;
   } catch (error) {
     const name = error instanceof Error ? error.name : "";
+    // The chosen one is gone: any other will do.
+    if (id && name === "OverconstrainedError") return one(device, constraints, undefined, got);
     got.problems.push({ device, kind: KINDS[name] ?? "other" });
   }
 }

@@ -24,7 +24,7 @@ from tests.running import Server
 HERE = Path(__file__).parent
 FLAGS = (
     "--no-sandbox",  # as root there is none
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=3",
     "--use-fake-ui-for-media-stream",
     "--disable-background-networking",
     "--disable-component-update",

@@ -40,9 +40,12 @@
       audible: Boolean(sound && !sound.paused && !sound.muted && sound.volume > 0),
       shown: Boolean(video?.checkVisibility()),
       print: print(video),
+      codecs: {},
     };
-    for (const entry of (await call?.getStats())?.values() ?? []) {
+    const stats = await call?.getStats();
+    for (const entry of stats?.values() ?? []) {
       if (entry.type !== "inbound-rtp") continue;
+      if (entry.codecId) found.codecs[entry.kind] = stats.get(entry.codecId)?.mimeType;
       found.packets += entry.packetsReceived ?? 0;
       if (entry.kind === "video") found.frames += entry.framesDecoded ?? 0;
       if (entry.kind === "audio") found.energy += entry.totalAudioEnergy ?? 0;
