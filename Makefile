@@ -68,6 +68,7 @@ node_modules/.lint: package.json package-lock.json
 .PHONY: browser
 browser:
 	@$(call need,chromium,chromium,the tests drive Debian's chromium)
+	@$(call need,firefox-esr,firefox-esr,the tests drive Debian's Firefox too)
 
 # need(command, Debian packages, why): install what is missing where that is allowed.
 define need

@@ -40,7 +40,7 @@ async def hang_up(ann: Person) -> None:
     await ann.sees_end("You hung up.")
 
 
-@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264", "video/VP9", "video/AV1"])
 async def test_pictures_in_each_codec(exchange: str, new_person: NewPerson, codec: str) -> None:
     ann = await calling(exchange, new_person, only(codec))
     await ann.receives()
