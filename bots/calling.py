@@ -21,7 +21,6 @@ from .media.reading import CannotPlay
 from .media.writing import CannotRecord
 from .progress import Progress
 from .recording import Recording
-from .track import Frames
 from .values import Kind
 
 TICK = 0.5
@@ -151,9 +150,8 @@ class Running:
     async def _record(self) -> None:
         if self._recording is None:
             return
-        frames: Frames = self._call.video.join(self._call.audio.frames())
         async with self._recording as file:
-            async for frame in frames:
+            async for frame in self._call.frames():
                 file.write(frame)
 
     async def _watch(self) -> None:

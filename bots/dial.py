@@ -24,7 +24,7 @@ from .media.incoming import Incoming
 from .media.plane import Plane
 from .peer import BadOffer, Change, Peer
 from .sender import Sender
-from .track import Track
+from .track import Frames, Track, both
 from .values import Kind
 
 State = Literal["calling", "ringing", "answered", "connected", "ended"]
@@ -90,6 +90,10 @@ class Dialled:
     def plane(self) -> Endpoint | None:
         """The end of its media, once there is one."""
         return self._peer.plane if isinstance(self._peer.plane, Endpoint) else None
+
+    def frames(self) -> Frames:
+        """Coded sound and pictures from now on, both in one iterator."""
+        return both(self.audio, self.video)
 
     @property
     def pair(self) -> str | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from .dial import Dialled, State
 from .measure import Flow, Measured
 
+LEAST = 0.25
 _WORDS: dict[State, str] = {
     "calling": "Calling {to}",
     "ringing": "{to} is being rung",
@@ -69,10 +70,13 @@ class Progress:
         """What was measured just now."""
         now = time.monotonic()
         then, before = self._before
+        if now - then < LEAST and measured.flows and before.flows:
+            # A rate over the blink of an eye says nothing.
+            return
         earlier = {flow.kind: flow for flow in before.flows}
         for flow in measured.flows:
             known = earlier.get(flow.kind, Flow(flow.kind))
-            span = max(0.001, now - then)
+            span = max(LEAST, now - then)
             self._rates[flow.kind] = (
                 (flow.sent - known.sent) / span,
                 (flow.received - known.received) / span,

@@ -20,7 +20,7 @@ from .media.incoming import Incoming
 from .media.plane import Plane
 from .rooms import Room, Rooms
 from .sender import Sender
-from .track import Frames, Track
+from .track import Frames, Track, both
 from .values import CallEvent, Digit, Held, KeyframeWanted, Muted, Picture, Sound
 
 MAX_CHANNELS = 16
@@ -62,9 +62,7 @@ class Call:
 
     def frames(self) -> Frames:
         """Coded sound and pictures from now on, as they come, both in one iterator."""
-        reader = self.audio.frames()
-        # One that waits for a keyframe would lose nothing of the sound meanwhile.
-        return self.video.join(reader)
+        return both(self.audio, self.video)
 
     def events(self) -> Listener[CallEvent]:
         """What happens from now on: `Muted`, `Held`, `Digit`, `KeyframeWanted`. A reader that

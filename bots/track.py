@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Generic, TypeVar
@@ -33,9 +33,11 @@ Made = TypeVar("Made")
 
 class Frames(AsyncIterator[Frame]):
     """Coded frames from now on, pictures from the next keyframe on. One no longer read is
-    forgotten; what it drops is counted in `dropped`."""
+    forgotten; what it drops is counted in the `dropped` of its kind."""
 
-    def __init__(self, dropped: Counter[str], ask_keyframe: Callable[[], None]) -> None:
+    def __init__(
+        self, dropped: Mapping[Kind, Counter[str]], ask_keyframe: Callable[[], None]
+    ) -> None:
         self._dropped = dropped
         self._ask_keyframe = ask_keyframe
         self._waiting: deque[Frame] = deque()
@@ -50,7 +52,7 @@ class Frames(AsyncIterator[Frame]):
             self._make_room()
         if frame.kind == "video" and self._needs_keyframe:
             if not frame.keyframe:
-                self._dropped["before a keyframe"] += 1
+                self._dropped["video"]["before a keyframe"] += 1
                 return
             self._needs_keyframe = False
         if frame.kind in self._gap:
@@ -63,13 +65,13 @@ class Frames(AsyncIterator[Frame]):
         pictures = sum(f.kind == "video" for f in self._waiting)
         if pictures:
             self._waiting = deque(f for f in self._waiting if f.kind != "video")
-            self._dropped["too late"] += pictures
+            self._dropped["video"]["too late"] += pictures
             self._gap.add("video")
             self._needs_keyframe = True
             self._ask_keyframe()
         else:
             self._waiting.popleft()
-            self._dropped["too late"] += 1
+            self._dropped["audio"]["too late"] += 1
             self._gap.add("audio")
 
     def end(self) -> None:
@@ -151,7 +153,7 @@ class Track:
     def frames(self) -> Frames:
         """Coded frames from now on, undecoded; pictures from the next keyframe on, which is
         asked for."""
-        return self.join(Frames(self.dropped, self.ask_keyframe))
+        return self.join(Frames({self.kind: self.dropped}, self.ask_keyframe))
 
     def pcm(self, rate: int = 48_000, channels: int = 1) -> AsyncIterator[Sound]:
         """The sound from now on, in pieces of some 20 ms at `rate` samples a second (1,000 to
@@ -231,3 +233,9 @@ class Track:
     def _count(self, why: str, number: int) -> None:
         if number:
             self.dropped[why] += number
+
+
+def both(audio: Track, video: Track) -> Frames:
+    """Coded frames of both tracks from now on, in one iterator."""
+    dropped: dict[Kind, Counter[str]] = {"audio": audio.dropped, "video": video.dropped}
+    return video.join(audio.join(Frames(dropped, video.ask_keyframe)))

@@ -33,11 +33,12 @@ class Instances:
 
     async def choose(self, call: calls.Call) -> str | None:
         """The session of a bot that is to get a call; empty: none is connected, None: all
-        are full. One recording has all its legs at one. To be asked under the lock on the
-        bot's name."""
-        here = [s for s in await self._engine.sessions(call.callee.key) if s.expires is None]
+        are full, or have gone after they said that they take no more. One recording has all
+        its legs at one. To be asked under the lock on the bot's name."""
+        sessions = await self._engine.sessions(call.callee.key)
+        here = [s for s in sessions if s.expires is None]
         if not here:
-            return ""
+            return "" if any(s.accepting for s in sessions) else None
         live = await self._engine.live_calls(call.callee.key)
         beside = calls.recorded_at(call, live)
         if beside in {stored.id for stored in here}:

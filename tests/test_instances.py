@@ -200,6 +200,16 @@ async def test_a_call_that_nobody_has_goes_to_the_first_who_comes(board: Board) 
     alice.hears("answered")
 
 
+async def test_one_that_has_drained_and_gone_is_not_waited_for(board: Board) -> None:
+    one, two = await instances(board, 2, 2)
+    for bot in (one, two):
+        await bot.says(p.Capacity(max_calls=2, accepting=False))
+        await bot.drops()
+    (await place(board, "a")).hears("ended", reason="busy")
+    three = await board.bot("echo")
+    await talk(board, "b", three)
+
+
 async def test_a_new_instance_takes_what_waits_for_one_that_dropped(board: Board) -> None:
     [one] = await instances(board, 2)
     alice = await place(board, "a")

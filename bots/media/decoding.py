@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, cast
 
 import av
-from av import AudioCodecContext, AudioFrame, AudioResampler, VideoCodecContext, VideoFrame
+from av import AudioCodecContext, AudioFrame, AudioResampler, Packet, VideoCodecContext, VideoFrame
 from av.error import FFmpegError
+from av.stream import Stream
 
 from .frames import Frame
 from .payload import Codec
@@ -46,10 +47,10 @@ class SoundDecoder:
         for frame in frames:
             data = self._silence(frame)
             try:
-                decoded = self._open(frame.codec).decode(av.Packet(frame.data))
+                decoded = self._open(frame.codec).decode(_packet(frame))
                 samples = sum(f.samples for f in decoded)
                 data += b"".join(self._resample(f) for f in decoded)
-            except FFmpegError:
+            except (FFmpegError, ValueError):
                 self.damaged += 1
                 continue
             assert self._context is not None
@@ -96,8 +97,8 @@ class PictureDecoder:
         made: list[tuple[Frame, VideoFrame]] = []
         for frame in frames:
             try:
-                made += [(frame, p) for p in self._open(frame.codec).decode(av.Packet(frame.data))]
-            except FFmpegError:
+                made += [(frame, p) for p in self._open(frame.codec).decode(_packet(frame))]
+            except (FFmpegError, ValueError):
                 self.damaged += 1
         return made
 
@@ -108,6 +109,13 @@ class PictureDecoder:
             context.thread_count = 1
             self._context, self._codec = context, codec
         return self._context
+
+
+def _packet(frame: Frame) -> Packet[Stream]:
+    """What a decoder takes. Raises `ValueError` for an empty one, which would end it."""
+    if not frame.data:
+        raise ValueError("an empty frame")
+    return Packet(frame.data)
 
 
 PixelFormat = Literal["rgb24", "bgr24", "rgba", "gray", "yuv420p"]

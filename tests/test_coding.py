@@ -1,0 +1,113 @@
+"""Coding and decoding: what goes in comes out, in every codec, at every rate and size."""
+
+from __future__ import annotations
+
+import array
+import math
+
+import pytest
+from av import VideoFrame
+
+from ringback.bots.media.decoding import PictureDecoder, PixelFormat, SoundDecoder, pixels
+from ringback.bots.media.encoding import PictureEncoder, SoundEncoder, picture_of
+from ringback.bots.media.frames import Frame
+from ringback.bots.media.payload import Codec
+from tests.callers import HEIGHT, WIDTH, number_of, picture
+
+
+def tone(rate: int, channels: int, seconds: float = 1.0, pitch: float = 500.0) -> bytes:
+    step = 2 * math.pi * pitch / rate
+    wave = (round(12_000 * math.sin(step * n)) for n in range(round(rate * seconds)))
+    return array.array("h", (value for value in wave for _ in range(channels))).tobytes()
+
+
+def pitch_of(data: bytes, rate: int, channels: int) -> float:
+    wave = array.array("h", data)[::channels]
+    rising = sum(a < 0 <= b for a, b in zip(wave, wave[1:], strict=False))
+    return rising * rate / len(wave)
+
+
+@pytest.mark.parametrize("codec", ["opus", "PCMU", "PCMA"])
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (44_100, 1), (8_000, 1)])
+def test_sound_there_and_back(codec: Codec, rate: int, channels: int) -> None:
+    encoder = SoundEncoder(codec)
+    data = tone(rate, channels)
+    size = 2 * channels * (rate // 30)
+    packets = [
+        packet
+        for at in range(0, len(data), size)
+        for packet in encoder.encode(data[at : at + size], rate, channels)
+    ]
+    packets += encoder.flush()
+    assert encoder.flush() == []
+    clock = encoder.clock_rate
+    assert [packet.ticks for packet in packets] == [n * clock // 50 for n in range(len(packets))]
+    assert len(packets) == pytest.approx(50, abs=2)
+    frames = [
+        Frame("audio", codec, p.data, p.ticks, clock, True, None, 0.0, 0, False) for p in packets
+    ]
+    decoder = SoundDecoder(16_000, 1)
+    back = b"".join(sound for _, sound in decoder.decode(frames))
+    assert len(back) / 2 == pytest.approx(16_000, rel=0.05)
+    assert pitch_of(back, 16_000, 1) == pytest.approx(500, rel=0.03)
+
+
+def test_sound_changes_its_rate_on_the_way() -> None:
+    encoder = SoundEncoder("opus")
+    packets = encoder.encode(tone(48_000, 2, 0.5), 48_000, 2)
+    packets += encoder.encode(tone(8_000, 1, 0.5), 8_000, 1)
+    assert len(packets) == pytest.approx(50, abs=2)
+    assert encoder.encode(b"", 8_000, 1) == []
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
+def test_pictures_there_and_back_with_keyframes_on_demand(codec: Codec) -> None:
+    encoder, decoder = PictureEncoder(codec, 1_000_000), PictureDecoder()
+    seen, keys = [], []
+    for number in range(12):
+        coded = encoder.encode(picture(number), number * 6000, number in (0, 7))
+        assert coded is not None
+        assert coded.ticks == number * 6000
+        keys.append(coded.keyframe)
+        frame = Frame(
+            "video", codec, coded.data, coded.ticks, 90_000, coded.keyframe, None, 0, 0, False
+        )
+        seen += [number_of(made) for _, made in decoder.decode([frame])]
+    assert seen == list(range(12))
+    assert [number for number, key in enumerate(keys) if key] == [0, 7]
+    assert decoder.damaged == 0
+
+
+def test_another_size_begins_with_a_keyframe_and_odd_sizes_are_made_even() -> None:
+    encoder, decoder = PictureEncoder("VP8", 1_000_000), PictureDecoder()
+    for size in ((160, 128), (81, 61), (160, 128)):
+        coded = encoder.encode(picture(1).reformat(*size, "rgb24"), 0, False)
+        assert coded is not None
+        assert coded.keyframe
+        frame = Frame("video", "VP8", coded.data, 0, 90_000, True, None, 0, 0, False)
+        [(_, made)] = decoder.decode([frame])
+        assert (made.width, made.height) == (size[0] & ~1, size[1] & ~1)
+
+
+@pytest.mark.parametrize("form", ["rgb24", "bgr24", "rgba", "gray", "yuv420p"])
+@pytest.mark.parametrize("width", [None, 80, 50, 301])
+def test_pixels_have_no_padding_and_become_the_same_picture(
+    form: PixelFormat, width: int | None
+) -> None:
+    data, wide, high = pixels(picture(0xA5C3), width, form)
+    depth = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1, "yuv420p": 1.5}[form]
+    assert len(data) == wide * high * depth
+    assert high == pytest.approx(wide * HEIGHT / WIDTH, abs=2)
+    again = picture_of(data, wide, high, form)
+    assert number_of(again.reformat(WIDTH, HEIGHT, "gray")) == 0xA5C3
+
+
+def test_pixels_of_another_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="another number of bytes"):
+        picture_of(bytes(10), 2, 2, "rgb24")
+
+
+def test_colours_keep_their_order() -> None:
+    red = picture_of(bytes([255, 0, 0] * 4), 2, 2, "rgb24")
+    assert isinstance(red, VideoFrame)
+    assert pixels(red, None, "bgr24")[0] == bytes([0, 0, 255] * 4)
