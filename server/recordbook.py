@@ -1,23 +1,18 @@
-"""The recordbook: recordings of calls, from the question to the end.
-
-What may happen to a recording is decided in `recording`; this carries it out over an engine,
-minds its clock, and tells the people and the recorder.
-"""
+"""The recordbook: what somebody may do with recordings, and what may go to the recorder."""
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
 from ringback.server import calls, names, recording
-from ringback.server.callkeeper import REARM, RETRY, TRIES, CallKeeper
+from ringback.server.callkeeper import CallKeeper
 from ringback.server.calls import What, Who
-from ringback.server.clock import Clock, Timer
+from ringback.server.clock import Clock
 from ringback.server.config import RecordingLimits
-from ringback.server.engine.base import Engine, EngineError
+from ringback.server.engine.base import Engine
 from ringback.server.protocol import (
     Call,
     ControlRecording,
@@ -25,19 +20,14 @@ from ringback.server.protocol import (
     GiveConsent,
     ProtocolError,
     RecordAsked,
-    RecordingChange,
     RecordingEnd,
     RecordingInfo,
     RecordingOrder,
-    RecordingState,
     TellRecording,
 )
 from ringback.server.recording import RECORDER, Person, Recording
+from ringback.server.recordkeeper import RecordKeeper
 from ringback.server.session import Session
-
-log = logging.getLogger(__name__)
-
-Step = Callable[[Recording], Recording]
 
 
 class RecordBook:
@@ -52,17 +42,11 @@ class RecordBook:
         self._keeper = keeper
         self._limits = limits
         self.measure: Callable[[list[str]], Awaitable[int]] | None = None
-        self._timers: dict[str, Timer] = {}
-        keeper.on_end.append(self.call_ended)
+        self._records = RecordKeeper(engine, clock, keeper)
 
     async def open(self) -> None:
-        """Take up what was live before; what lost its call meanwhile ends."""
-        for live in await self._engine.live_recordings():
-            call = await self._engine.call(live.call)
-            if call is None or not call.live:
-                await self._end(live.id, RecordingEnd.CALL_ENDED)
-            else:
-                self._arm(live)
+        """Take up what was live before."""
+        await self._records.open()
 
     # --- what people ask
 
@@ -78,13 +62,13 @@ class RecordBook:
         key = session.key
         match message.do:
             case "pause":
-                await self._change(live.id, lambda now: recording.pause(now, key))
+                await self._records.change(live.id, lambda now: recording.pause(now, key))
             case "resume":
-                await self._change(live.id, lambda now: recording.go_on(now, key))
+                await self._records.change(live.id, lambda now: recording.go_on(now, key))
             case "stop" if live.state == "asked":
-                await self._end(live.id, recording.refusal(live, key), key)
+                await self._records.end(live.id, recording.refusal(live, key), key)
             case "stop":
-                await self._end(live.id, RecordingEnd.STOPPED, key)
+                await self._records.end(live.id, RecordingEnd.STOPPED, key)
 
     async def consent(self, session: Session, message: GiveConsent) -> None:
         """Agree to be recorded, decline, or withdraw."""
@@ -93,17 +77,19 @@ class RecordBook:
         key = session.key
         live.person(key)
         if not message.yes:
-            await self._end(live.id, recording.refusal(live, key), key)
+            await self._records.end(live.id, recording.refusal(live, key), key)
             return
         recording.check_version(message.version)
-        await self._change(live.id, lambda now: recording.agree(now, key, self._keeper.now()))
+        await self._records.change(
+            live.id, lambda now: recording.agree(now, key, self._keeper.now())
+        )
 
     async def _ask(self, session: Session, call: calls.Call, who: Who) -> None:
         live = await self._engine.live_recordings(call.id)
         if live and live[0].state == "asked" and live[0].asker != session.key:
             # Who asks for it themselves has agreed.
             now = self._keeper.now()
-            await self._change(live[0].id, lambda r: recording.agree(r, session.key, now))
+            await self._records.change(live[0].id, lambda r: recording.agree(r, session.key, now))
             return
         if live:
             raise ProtocolError(ErrorCode.BEING_RECORDED)
@@ -115,9 +101,7 @@ class RecordBook:
         await self._check_room(other.user, f"{other.name} has")
         people = (_person(call.caller), _person(call.callee))
         asked = recording.begin(_new_id(), call.id, people, session.key, self._keeper.now())
-        await self._engine.put_recording(asked, None)
-        self._arm(asked)
-        await self._tell(asked)
+        await self._records.create(asked)
         question = RecordAsked(
             call=call.id, from_=own.name, version=recording.VERSION, text=asked.text
         )
@@ -162,9 +146,11 @@ class RecordBook:
         if not session.stored.bot or session.key != names.fold(RECORDER):
             raise ProtocolError(ErrorCode.NOT_YOUR_CALL)
         if message.state == "off":
-            await self._end(found.id, RecordingEnd(message.reason))
+            await self._records.end(found.id, RecordingEnd(message.reason))
         elif found.live:
-            await self._change(found.id, lambda now: recording.begun(now, self._keeper.now()))
+            await self._records.change(
+                found.id, lambda now: recording.begun(now, self._keeper.now())
+            )
 
     async def admit(self, call: calls.Call, message: Call) -> calls.Call:
         """A new call as it goes on to the recorder, or just as it is to anybody else.
@@ -188,7 +174,7 @@ class RecordBook:
         before = found.person(key)
         if before.session != call.caller.session or found.solo:
             raise ProtocolError(ErrorCode.NOT_YOUR_CALL)
-        after = await self._change(found.id, lambda r: recording.place_leg(r, key, call.id))
+        after = await self._records.change(found.id, lambda r: recording.place_leg(r, key, call.id))
         if before.leg and before.leg != call.id:
             await self._keeper.happen(before.leg, What.HANGUP, Who.CALLER)
         return replace(call, recording=recording.order(after, key), leg=True)
@@ -197,26 +183,8 @@ class RecordBook:
         await self._check_room(call.caller.user, "You have")
         people = (_person(call.caller),)
         begun = recording.begin(_new_id(), call.id, people, call.caller.key, self._keeper.now())
-        await self._engine.put_recording(begun, None)
-        await self._tell(begun)
+        await self._records.create(begun)
         return recording.order(begun, call.caller.key)
-
-    async def call_ended(self, call: calls.Call) -> None:
-        """A call is over: so is its recording; a leg may be placed again for a while."""
-        try:
-            if not call.leg:
-                for live in await self._engine.live_recordings(call.id):
-                    await self._end(live.id, RecordingEnd.CALL_ENDED)
-            elif call.recording is not None:
-                await self._leg_ended(call.recording.id)
-        except EngineError as error:
-            log.warning("The store failed when a recorded call ended: %s", error)
-            self._clock.call_later(RETRY, lambda: self.call_ended(call))
-
-    async def _leg_ended(self, id: str) -> None:
-        found = await self._engine.recording(id)
-        if found is not None and found.live and not await self._legs(found):
-            await self._change(id, lambda r: recording.unreached(r, self._keeper.now()))
 
     async def info(self, call: calls.Call, key: str) -> RecordingInfo | None:
         """How the recording of a live call is, for the party whose folded name is `key`."""
@@ -246,7 +214,7 @@ class RecordBook:
         """
         if await self.of(user, id) is None:
             raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
-        after = await self._change(id, lambda r: recording.unlist(r, user))
+        after = await self._records.change(id, lambda r: recording.unlist(r, user))
         return not after.listed and await self._engine.drop_recording(id, after.version)
 
     async def known(self, id: str) -> bool:
@@ -259,108 +227,11 @@ class RecordBook:
         old = await self._engine.old_recordings(before, limit)
         return [r.id for r in old if await self._engine.drop_recording(r.id, r.version)]
 
-    # --- carrying out
-
     async def _of_call(self, call: str) -> Recording:
         live = await self._engine.live_recordings(call)
         if not live:
             raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
         return live[0]
-
-    async def _end(self, id: str, reason: RecordingEnd, by: str = "") -> None:
-        """Let it end; that it has ended already is no fault."""
-
-        def step(before: Recording) -> Recording:
-            if not before.live:
-                return before
-            return recording.finish(before, reason, by, self._keeper.now())
-
-        await self._change(id, step)
-
-    async def _change(self, id: str, step: Step) -> Recording:
-        for _ in range(TRIES):
-            before = await self._engine.recording(id)
-            if before is None:
-                raise ProtocolError(ErrorCode.NO_SUCH_RECORDING)
-            after = step(before)
-            if after is before:
-                return after
-            if await self._engine.put_recording(after, before.version):
-                await self._changed(before, after)
-                return after
-        raise ProtocolError(ErrorCode.INTERNAL)
-
-    async def _changed(self, before: Recording, after: Recording) -> None:
-        if before.deadline != after.deadline:
-            self._arm(after)
-        if before.state == after.state:
-            return
-        await self._tell(after)
-        legs = await self._legs(after)
-        if not after.live or "paused" in (before.state, after.state):
-            await self._tell_recorder(after, legs)
-        if after.live:
-            return
-        for leg in legs:
-            await self._keeper.happen(leg.id, What.HANGUP, Who.CALLER)
-        if after.started is None:
-            await self._engine.drop_recording(after.id, after.version)
-
-    async def _legs(self, of: Recording) -> list[calls.Call]:
-        """The live calls that lead to the recorder."""
-        ids = [of.call] if of.solo else [person.leg for person in of.people if person.leg]
-        found = [await self._engine.call(id) for id in ids]
-        return [call for call in found if call is not None and call.live]
-
-    async def _tell(self, now: Recording) -> None:
-        for person in now.people:
-            if now.state == "asked" and person.key != now.asker:
-                continue  # is asked, in words of its own
-            change = RecordingChange(
-                call=now.call,
-                state=now.state,
-                message=recording.words(now, person.key),
-                recording=now.id if now.agreed else None,
-                reason=now.reason,
-            )
-            await self._keeper.push(person.session, change)
-
-    async def _tell_recorder(self, now: Recording, legs: list[calls.Call]) -> None:
-        # What waits for its first media is to be kept like any other.
-        state: RecordingState = "on" if now.state == "starting" else now.state
-        for leg in legs:
-            told = RecordingChange(
-                call=leg.id,
-                state=state,
-                message=recording.words(now, ""),
-                recording=now.id,
-                reason=now.reason,
-            )
-            await self._keeper.push(leg.callee.session or leg.at, told)
-
-    def _arm(self, now: Recording, least: float = 0.0) -> None:
-        if (timer := self._timers.pop(now.id, None)) is not None:
-            timer.cancel()
-        if now.deadline is None:
-            return
-
-        async def due() -> None:
-            self._timers.pop(now.id, None)
-            again = REARM
-            try:
-                await self._change(now.id, lambda r: recording.expire(r, self._keeper.now()))
-            except ProtocolError as error:
-                log.debug("A recording ended before its time was up: %s", error)
-            except EngineError as error:
-                log.warning("The store failed when a recording's time was up: %s", error)
-                again = RETRY
-            # As in `CallKeeper`: a timer may fire a little early by the wall clock.
-            still = await self._engine.recording(now.id)
-            if still is not None and still.live and now.id not in self._timers:
-                self._arm(still, again)
-
-        delay = max(least, now.deadline / 1000 - self._clock.now())
-        self._timers[now.id] = self._clock.call_later(delay, due)
 
 
 def _person(party: calls.Party) -> Person:

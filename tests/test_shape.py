@@ -24,7 +24,7 @@ COMPOSERS = {"app", "serve", "__main__"}
 # The deciding half: nothing in it knows HTTP, sockets, or who asks.
 DECIDING = {
     "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "registrar", "clock",
-    "limiter", "instances", "recordbook", "voicemails",
+    "limiter", "instances", "recordbook", "recordkeeper", "voicemails",
 }  # fmt: skip
 # No I/O, no clock and no randomness: these come in as arguments.
 WORLD = {
