@@ -21,6 +21,7 @@ from .client import Client, Lost
 from .host import Host
 from .media.endpoint import Endpoint
 from .media.incoming import Incoming
+from .media.network import PRIVATE, Network
 from .media.plane import Plane
 from .peer import BadOffer, Change, Peer
 from .sender import Sender
@@ -73,7 +74,8 @@ class Dialled:
         self.video = Track("video", self._pool, self._ask_keyframe)
         self.sender = Sender(self._pool, self._ask_keyframe)
         self._client = client
-        self._host = host or Host()
+        # Where both are in one private network, somebody has to send first: who calls.
+        self._host = host or Host(Network(allow=PRIVATE))
         self._on_state = on_state
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._early: list[protocol.Candidate | None] = []

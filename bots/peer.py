@@ -21,7 +21,7 @@ from .media.frames import Kind
 from .media.leg import Leg
 from .media.mirror import Mirror
 from .media.offer import BadOffer, read_candidate, read_offer
-from .media.parts import Certificate
+from .media.parts import Certificate, reads_server
 from .media.plane import Plane, PlaneFactory
 from .media.udp import Hub
 
@@ -46,9 +46,14 @@ class Change(NamedTuple):
 
 
 def ice_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
-    """The exchange's STUN and TURN servers as aiortc wants them: none means none."""
+    """The exchange's STUN and TURN servers as aiortc wants them: none means none.
+
+    Addresses that aiortc cannot read, which browsers may well, are passed over.
+    """
     return [
-        RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in servers
+        RTCIceServer(urls=urls, username=s.username, credential=s.credential)
+        for s in servers
+        if (urls := [url for url in s.urls if reads_server(url)])
     ]
 
 

@@ -169,13 +169,14 @@ def test_a_candidate_that_is_refused(why: str, line: str) -> None:
 
 
 PRIVATE = "candidate:1 1 udp 1 192.168.7.9 50000 typ host"
-NAMED = "candidate:1 1 udp 1 3f2a-11.local 50000 typ host"
+NAME = "3f2a1c00-0b1e-4c1d-9a55-00112233aabb.local"
+NAMED = f"candidate:1 1 udp 1 {NAME} 50000 typ host"
 
 
 def test_what_the_operator_allows_is_tried() -> None:
     allow, names = read_allowed(["192.168.0.0/16", "local-names"])
     network = Network(allow=allow, names=names)
-    for line, address in ((PRIVATE, "192.168.7.9"), (NAMED, "3f2a-11.local")):
+    for line, address in ((PRIVATE, "192.168.7.9"), (NAMED, NAME)):
         candidate = read_candidate(line, network)
         assert candidate is not None
         assert candidate.address == address
@@ -183,6 +184,7 @@ def test_what_the_operator_allows_is_tried() -> None:
     assert read_candidate(PRIVATE.replace("192.168", "10.1"), network) is None
     assert read_candidate(NAMED.replace("host", "srflx"), network) is None
     assert read_candidate(NAMED.replace(".local", ".local.example"), network) is None
+    assert read_candidate(NAMED.replace(NAME, "router.local"), network) is None
     assert read_candidate(NAMED.replace("3f2a", "sub.3f2a"), network) is None
 
 

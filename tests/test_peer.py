@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 
 import pytest
 from aiortc import RTCDataChannel, RTCIceServer
 
 from ringback.bots import peer as module
-from ringback.bots.media import leg, parts
+from ringback.bots.media import leg, network, parts
 from ringback.bots.media.mirror import MAX_UNSENT
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.plane import Plane
@@ -63,6 +65,51 @@ def test_no_servers_means_none_and_not_somebodys_default() -> None:
     assert ice_servers([]) == []
     known = IceServer(urls=["turn:turn.example"], username="u", credential="c")
     assert ice_servers([known]) == [RTCIceServer(["turn:turn.example"], "u", "c")]
+
+
+async def test_a_server_that_aiortc_cannot_read_costs_no_call(bot: Heard, caller: Caller) -> None:
+    strange = IceServer(urls=["stun:[2001:db8::1]:3478", "stun:"])
+    both = IceServer(urls=["turn:[2001:db8::1]", "turn:t.example?transport=tcp"], username="u")
+    assert [s.urls for s in ice_servers([strange, both])] == [["turn:t.example?transport=tcp"]]
+    peer = Peer([strange], Certificate.generateCertificate(), lambda change: None)
+    assert "a=candidate" in await peer.answer(await caller.offer())
+    await peer.close()
+
+
+async def test_a_caller_in_a_private_network_is_found_by_its_own_checks(
+    bot: Heard, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "PRIVATE", (ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+    async def answer(sdp: str) -> str:
+        answered = await bot.peer.answer(sdp)
+        assert remote_candidates(bot.peer) == 0
+        return answered
+
+    await caller.call(answer)
+    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert bot.peer.report("c").pair == "host/prflx"
+
+
+async def test_nobody_is_found_where_nothing_is_ever_sent(
+    bot: Heard, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dropped(Counter[str]):
+        def __setitem__(self, why: str, number: int) -> None:
+            super().__setitem__(why, number)
+            if why == "forbidden" and number == 5:
+                enough.set()
+
+    everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    monkeypatch.setattr(network, "_NEVER", everywhere)
+    enough = asyncio.Event()
+    bot.peer._hub.dropped = Dropped()
+    await caller.accept(await bot.peer.answer(await caller.offer()))
+    async with asyncio.timeout(PATIENCE):
+        await enough.wait()
+    assert remote_candidates(bot.peer) == 0
+    assert bot.peer.leg is not None
+    assert bot.peer.leg.state == "ice"
 
 
 async def test_a_caller_that_hides_its_addresses_is_found_by_its_own_checks(

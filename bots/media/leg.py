@@ -27,6 +27,7 @@ from aiortc import sdp as session_description
 from . import negotiation, parts
 from .frames import Kind
 from .mirror import Mirror
+from .network import is_local_name
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate, limited
 from .payload import CODECS
 from .plane import Format, Plane, PlaneFactory, Section
@@ -69,6 +70,7 @@ class Leg:
         self._pc.on("datachannel", self._on_channel)
         self._channels: set[RTCDataChannel] = set()
         self._candidates = 0
+        self._lookups: set[asyncio.Task[None]] = set()
 
     @property
     def state(self) -> State:
@@ -180,11 +182,26 @@ class Leg:
         if self.remote is None or self._candidates >= MAX_CANDIDATES:
             return False
         self._candidates += 1
+        if is_local_name(candidate.address):
+            # The call does not wait for it: the peer's own checks may be here long before.
+            lookup = asyncio.create_task(self._look_up(candidate))
+            self._lookups.add(lookup)
+            lookup.add_done_callback(self._lookups.discard)
+        else:
+            await self._try(candidate, candidate.address)
+        return True
+
+    async def _look_up(self, candidate: RemoteCandidate) -> None:
+        address = await self._hub.names.find(candidate.address)
+        if address is not None:
+            await self._try(candidate, address)
+
+    async def _try(self, candidate: RemoteCandidate, address: str) -> None:
         await self._pc.addIceCandidate(
             RTCIceCandidate(
                 component=1,
                 foundation=candidate.foundation,
-                ip=candidate.address,
+                ip=address,
                 port=candidate.port,
                 priority=candidate.priority,
                 protocol="udp",
@@ -192,11 +209,12 @@ class Leg:
                 sdpMLineIndex=0,
             )
         )
-        return True
 
     async def close(self) -> None:
         """Free everything the leg holds."""
         self._pc.remove_all_listeners()
+        for lookup in self._lookups:
+            lookup.cancel()
         for channel in self._channels:
             channel.remove_all_listeners()
         self._channels.clear()

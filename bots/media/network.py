@@ -6,6 +6,7 @@ our host knock at doors that only our host can reach: a router's page, a cloud's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import (
@@ -49,6 +50,7 @@ _NEVER: tuple[Range, ...] = tuple(
         "ff00::/8",
     )
 )
+_LOCAL_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local", re.IGNORECASE)
 _TRANSLATED = ip_network("64:ff9b::/96")
 
 
@@ -85,6 +87,11 @@ class Network:
         private = any(inner in net for net in PRIVATE if net.version == inner.version)
         allowed = any(inner in net for net in self.allow if net.version == inner.version)
         return private and not allowed
+
+
+def is_local_name(host: str) -> bool:
+    """Whether this is a name that a browser made up to hide an address behind."""
+    return _LOCAL_NAME.fullmatch(host) is not None
 
 
 def _inner(address: Address) -> Address:

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 from ringback.server.protocol import Part
 
-from .network import Network
+from .network import Network, is_local_name
 
 MAX_SDP = 48 * 1024
 MAX_LINES = 2000
@@ -31,7 +31,6 @@ _CANDIDATE = re.compile(
     r" typ (host|srflx|prflx|relay)(?: .*)?"
 )
 # What browsers hide an address behind (draft-ietf-mmusic-mdns-ice-candidates).
-_LOCAL_NAME = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 _ICE = re.compile(r"[A-Za-z0-9+/]+")
 _TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux")
 _MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
@@ -84,9 +83,9 @@ class Offer:
 def read_candidate(line: str, network: Network = OURS) -> RemoteCandidate | None:
     """A candidate that may be tried, or None for one that is well formed but refused.
 
-    Refused are TCP, components other than RTP, host names (but for `.local` ones where
-    `network` allows them), ports below 1024 and addresses that `network` refuses: the peer's
-    own checks show us where it is. Raises `BadOffer` for what is no candidate.
+    Refused are TCP, components other than RTP, host names (but for those that browsers make
+    up, where `network` allows them), ports below 1024 and addresses that `network` refuses: the
+    peer's own checks show us where it is. Raises `BadOffer` for what is no candidate.
     """
     if len(line) > MAX_LINE or not (match := _CANDIDATE.fullmatch(line.strip())):
         raise BadOffer("The candidate is not of the agreed form.", "ice")
@@ -97,7 +96,7 @@ def read_candidate(line: str, network: Network = OURS) -> RemoteCandidate | None
         return None
     if int(port) < MIN_PORT or "%" in host:
         return None
-    if _LOCAL_NAME.fullmatch(host):
+    if is_local_name(host):
         known = network.names and kind == "host"
         return RemoteCandidate(foundation, int(priority), host, int(port), kind) if known else None
     try:

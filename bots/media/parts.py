@@ -8,6 +8,7 @@ sentence, and not in a call.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -29,9 +30,12 @@ from aiortc import (
 )
 from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from OpenSSL import SSL
 from pylibsrtp import Error, Session, ffi, lib  # type: ignore[attr-defined]
+
+logger = logging.getLogger(__name__)
 
 BUFFER = 2048
 DATAGRAM = 1500
@@ -57,6 +61,16 @@ class Certificate(RTCCertificate):
             # Kept for resumption, which WebRTC does not know, sessions would pile up.
             self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context
+
+
+def reads_server(url: str) -> bool:
+    """Whether aiortc can read the address of a STUN or TURN server; what it cannot it raises at."""
+    try:
+        parse_stun_turn_uri(url)
+    except ValueError:
+        logger.warning("%s is of no use here.", url)
+        return False
+    return True
 
 
 def use_certificate(pc: RTCPeerConnection, certificate: RTCCertificate) -> None:

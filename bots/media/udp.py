@@ -21,6 +21,7 @@ from typing import Any
 from aioice.ice import Connection, StunProtocol
 
 from . import parts, stun
+from .localnames import LocalNames
 from .network import Network
 
 BATCH = 32
@@ -41,11 +42,13 @@ Take = Callable[[bytes], None]
 class Hub:
     """Opens sockets when the first call needs them and closes them when the last one ends.
 
-    `network` says by which ports and to whom. `dropped` counts what was for nobody.
+    `network` says by which ports and to whom, `names` looks up what peers call themselves.
+    `dropped` counts what was for nobody.
     """
 
     def __init__(self, network: Network | None = None) -> None:
         self.network = network or Network()
+        self.names = LocalNames(self.network)
         self.dropped: Counter[str] = Counter()
         self._sockets: dict[str, SharedSocket] = {}
 
