@@ -21,10 +21,10 @@ class Recording:
             async for frame in call.frames():
                 file.write(frame)
 
-    WebM holds VP8, VP9 and Opus; Matroska everything. The file is played while it grows, and
-    up to its last second after a crash. `dropped` counts frames for which the disk was too
-    slow (more than 2,048 waited), `left_out` those that the file cannot hold: a kind that came
-    late, another codec than at first.
+    WebM holds VP8, VP9 and Opus; Matroska everything. The file must not exist before. It is
+    played while it grows, and up to its last second after a crash. `dropped` counts frames for
+    which the disk was too slow (more than 2,048 waited), `left_out` those that the file cannot
+    hold: pictures before the first keyframe, a ninth codec.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -91,14 +91,33 @@ def frame(
     )  # fmt: skip
 
 
-def test_a_kind_that_comes_too_late_is_left_out(tmp_path: Path) -> None:
+def test_a_kind_and_a_codec_that_come_later_join(tmp_path: Path) -> None:
     writer = FileWriter(tmp_path / "a.mkv")
     writer.write([frame(number) for number in range(100)])
-    writer.write([frame(100, "VP8")])
+    writer.write([frame(100, "VP8", keyframe=False), frame(100, "VP8"), frame(101, "PCMU")])
     assert writer.left_out == 1
     writer.close()
     with av.open(str(tmp_path / "a.mkv")) as container:
-        assert [stream.type for stream in container.streams] == ["audio"]
+        kinds = [stream.codec_context.codec.canonical_name for stream in container.streams]
+        assert kinds == ["opus", "vp8", "pcm_mulaw"]
+        packets = [p for p in container.demux() if p.size]
+    assert len(packets) == 102
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_text("mine")
+    writer = FileWriter(tmp_path / "a.mkv")
+    with pytest.raises(CannotRecord, match="cannot be written: File exists"):
+        writer.write([frame(0)])
+    writer.close()
+    assert (tmp_path / "a.mkv").read_text() == "mine"
+
+
+def test_webm_holds_no_h264(tmp_path: Path) -> None:
+    writer = FileWriter(tmp_path / "a.webm")
+    with pytest.raises(CannotRecord, match=r"WebM holds no H264; call it \.mkv"):
+        writer.write([frame(0, "H264")])
+    writer.close()
 
 
 def test_pictures_begin_with_a_keyframe(tmp_path: Path) -> None:
@@ -108,11 +127,12 @@ def test_pictures_begin_with_a_keyframe(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_another_codec_is_left_out(tmp_path: Path) -> None:
+def test_it_can_be_played_before_it_is_finished(tmp_path: Path) -> None:
     writer = FileWriter(tmp_path / "a.mkv")
-    writer.write([frame(number) for number in range(100)])
-    writer.write([frame(100, "PCMU")])
-    assert writer.left_out == 1
+    writer.write([frame(number) for number in range(500)])
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        packets = [p for p in container.demux() if p.size]
+    assert 440 <= len(packets) < 500, "all but the last second"
     writer.close()
 
 

@@ -1,29 +1,20 @@
-"""Coded frames into a file, as they are. Blocking, for a worker thread."""
+"""Coded frames of one call into a file, as they are. Blocking, for a worker thread.
+
+Small beside `record`, which keeps recordings of several people with consent and a sidecar: this
+is for a bot that wants a file.
+"""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias, cast
 
-import av
-from av import AudioStream, Packet, VideoStream
-from av.container import OutputContainer
-from av.error import FFmpegError
-
+from . import matroska
 from .frames import Frame, Kind
+from .matroska import Block, MatroskaFile, Track
 from .payload import Codec
 
-# How long the other kind is waited for before the file is begun without it, in seconds.
-WAIT = 1.5
-MOST_WAITING = 2_048
-CLOCK = Fraction(1, 1_000)
-
-_SOUND = {"opus": "libopus", "PCMU": "pcm_mulaw", "PCMA": "pcm_alaw"}
-_PICTURE = {"VP8": "vp8", "VP9": "vp9"}
-AnyStream: TypeAlias = AudioStream | VideoStream
+CLUSTER_MS = 1_000
 
 
 class CannotRecord(ValueError):
@@ -31,11 +22,11 @@ class CannotRecord(ValueError):
 
 
 class FileWriter:
-    """Writes one track of sound and one of pictures into a WebM or Matroska file.
+    """Writes the frames of a call into a WebM or Matroska file, which must not exist yet.
 
-    The kinds that have come within `WAIT` seconds are in the file; it begins, for pictures,
-    with a keyframe. What cannot be in it is counted in `left_out`: a kind that came later, or
-    another codec. Times are the senders' own, from the arrival of the first frame of each.
+    A kind or a codec that comes later joins as one more track. Pictures begin with a keyframe;
+    what cannot be in the file (before one, or in a ninth track) is counted in `left_out`. Times
+    are the senders' own, each kind from the arrival of its first frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,98 +34,76 @@ class FileWriter:
             raise CannotRecord(f"{path}: a recording ends in .webm or .mkv.")
         self.left_out = 0
         self._path = path
-        self._container: OutputContainer | None = None
-        self._streams: dict[Kind, tuple[Codec, AnyStream]] = {}
-        self._starts: dict[Kind, tuple[int, float]] = {}
+        self._file: MatroskaFile | None = None
+        self._tracks: dict[Codec, Track] = {}
+        self._starts: dict[Kind, tuple[int, int, float]] = {}
         self._last: dict[Kind, int] = {}
-        self._began: float | None = None
-        self._waiting: list[Frame] = []
+        self._began = 0.0
+        self._floor = 0
+        self._waiting: list[Block] = []
 
     def write(self, frames: Sequence[Frame]) -> None:
         """Write frames in the order they came. Raises `CannotRecord`."""
         try:
             for frame in frames:
                 self._write(frame)
-        except (FFmpegError, OSError) as error:
-            raise CannotRecord(f"{self._path} cannot be written: {_words(error)}.") from error
+        except OSError as error:
+            why = error.strerror or error
+            raise CannotRecord(f"{self._path} cannot be written: {why}.") from error
 
     def close(self) -> None:
-        """Finish the file. Raises `CannotRecord`."""
+        """Finish the file; without a single frame there is none. Raises `CannotRecord`."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
         try:
-            if self._container is None and self._waiting:
-                self._begin()
-            if self._container is not None:
-                self._container.close()
-        except (FFmpegError, OSError) as error:
-            raise CannotRecord(f"{self._path} cannot be finished: {_words(error)}.") from error
+            file.write(self._cluster())
+            file.finish()
+        except OSError as error:
+            why = error.strerror or error
+            raise CannotRecord(f"{self._path} cannot be finished: {why}.") from error
 
     def _write(self, frame: Frame) -> None:
-        if self._container is not None:
-            self._put(frame)
-            return
-        first = not any(f.kind == frame.kind for f in self._waiting)
-        if first and frame.kind == "video" and not frame.keyframe:
+        if self._file is None:
+            if not frame.keyframe:
+                self.left_out += 1
+                return
+            self._file, self._began = MatroskaFile(self._path), frame.arrived
+        track = self._tracks.get(frame.codec) or self._add(self._file, frame)
+        if track is None:
             self.left_out += 1
             return
-        self._waiting.append(frame)
-        waited = frame.arrived - self._waiting[0].arrived
-        if (
-            len({f.kind for f in self._waiting}) == 2
-            or waited > WAIT
-            or (len(self._waiting) >= MOST_WAITING)
-        ):
-            self._begin()
+        at = self._time(frame)
+        opens = frame.keyframe and track.video
+        if self._waiting and (opens or at - self._waiting[0].at >= CLUSTER_MS):
+            self._file.write(self._cluster())
+        data = matroska.avc_data(frame.data) if frame.codec == "H264" else frame.data
+        self._waiting.append(Block(track.number, at, frame.keyframe, data))
 
-    def _begin(self) -> None:
-        container = av.open(
-            str(self._path), "w", format="webm" if self._path.suffix == ".webm" else "matroska",
-            container_options={"cluster_time_limit": "1000", "flush_packets": "1"},
-        )  # fmt: skip
-        self._container = container
-        self._began = self._waiting[0].arrived
-        for kind in ("audio", "video"):
-            frame = next((f for f in self._waiting if f.kind == kind), None)
-            if frame is not None:
-                self._streams[frame.kind] = frame.codec, self._add(container, frame)
-        waiting, self._waiting = self._waiting, []
-        for frame in waiting:
-            self._put(frame)
+    def _add(self, file: MatroskaFile, frame: Frame) -> Track | None:
+        if not frame.keyframe or len(self._tracks) >= matroska.MAX_TRACKS:
+            return None
+        if self._path.suffix == ".webm" and matroska.suffix([frame.codec]) != ".webm":
+            raise CannotRecord(f"{self._path}: WebM holds no {frame.codec}; call it .mkv.")
+        private = matroska.avc_private(frame.data) if frame.codec == "H264" else b""
+        track = self._tracks[frame.codec] = file.add(frame.codec, frame.size, private)
+        return track
 
-    def _add(self, container: OutputContainer, frame: Frame) -> AnyStream:
-        if frame.kind == "audio":
-            sound = cast(
-                AudioStream, container.add_stream(_SOUND[frame.codec], rate=frame.clock_rate)
-            )
-            sound.codec_context.layout = "stereo" if frame.codec == "opus" else "mono"
-            return sound
-        if frame.codec == "H264":
-            # The parameter sets stand before the first picture; a reader finds them there.
-            with av.open(io.BytesIO(frame.data), format="h264") as parsed:
-                return container.add_stream_from_template(parsed.streams.video[0])
-        wide, high = frame.size or (640, 480)
-        name = _PICTURE[frame.codec]
-        return cast(VideoStream, container.add_mux_stream(name, width=wide, height=high))
-
-    def _put(self, frame: Frame) -> None:
-        codec, stream = self._streams.get(frame.kind, (None, None))
-        if stream is None or codec != frame.codec:
-            self.left_out += 1
-            return
-        assert self._container is not None
-        assert self._began is not None
-        if frame.kind not in self._starts:
-            self._starts[frame.kind] = frame.timestamp, frame.arrived - self._began
-        start, offset = self._starts[frame.kind]
-        at = round(1_000 * (offset + (frame.timestamp - start) / frame.clock_rate))
-        at = max(at, self._last.get(frame.kind, -1) + 1)
+    def _time(self, frame: Frame) -> int:
+        """Where a frame stands in the file, in ms."""
+        start = self._starts.get(frame.kind)
+        if start is None or start[1] != frame.clock_rate:
+            start = frame.timestamp, frame.clock_rate, frame.arrived - self._began
+            self._starts[frame.kind] = start
+        ticks, rate, offset = start
+        at = round(1000 * (offset + (frame.timestamp - ticks) / rate))
+        at = max(at, self._floor, self._last.get(frame.kind, -1) + 1)
         self._last[frame.kind] = at
-        packet = Packet(frame.data)
-        packet.stream = stream
-        packet.time_base = CLOCK
-        packet.pts = packet.dts = at
-        packet.is_keyframe = frame.keyframe
-        self._container.mux(packet)
+        return at
 
-
-def _words(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    def _cluster(self) -> list[Block]:
+        """What waits, in order; nothing that follows stands before it."""
+        blocks, self._waiting = sorted(self._waiting, key=lambda block: block.at), []
+        if blocks:
+            self._floor = blocks[0].at
+        return blocks
