@@ -21,7 +21,7 @@ import msgspec
 
 from ringback.server.protocol import ErrorCode, ProtocolError
 
-from . import echo, process, recorder
+from . import echo, process, recorder, voicemail
 from .client import Client
 from .host import Host
 from .media import network
@@ -40,6 +40,11 @@ class BuiltIn(NamedTuple):
     service: Callable[[Client, argparse.Namespace], Service]
 
 
+def _voicemail(client: Client, options: argparse.Namespace) -> Service:
+    limits = RecordLimits(free=round(1e6 * options.record_free_megabytes))
+    return voicemail.service(client, options.host, options.files, limits)
+
+
 def _recorder(client: Client, options: argparse.Namespace) -> Service:
     limits = RecordLimits(
         seconds=60 * options.record_minutes,
@@ -52,6 +57,7 @@ def _recorder(client: Client, options: argparse.Namespace) -> Service:
 BOTS = {
     echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client, options.host)),
     recorder.NAME: BuiltIn(recorder.ABOUT, _recorder),
+    voicemail.NAME: BuiltIn(voicemail.ABOUT, _voicemail),
 }
 
 

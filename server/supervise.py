@@ -18,7 +18,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-BUILT_IN = ("echo", "recorder")
+BUILT_IN = ("echo", "recorder", "voicemail")
 
 # The one place where the server names the bots: the command that starts them.
 COMMAND = (sys.executable, "-m", "ringback.bots")

@@ -220,7 +220,7 @@ async def test_https(tmp_path: Path) -> None:
 
 
 async def bots_of(process: Process) -> list[psutil.Process]:
-    await process.until(r"Bots on the line: echo, recorder\.")
+    await process.until(r"Bots on the line: echo, recorder, voicemail\.")
     [bots] = process.children()
     assert "ringback.bots" in " ".join(bots.cmdline())
     return [bots]

@@ -164,7 +164,7 @@ async def test_bots_are_announced_when_they_come() -> None:
     assert said == []
     supervisor.come.set()
     await task
-    assert said == ["Bots on the line: echo, recorder. Ctrl-C stops."]
+    assert said == ["Bots on the line: echo, recorder, voicemail. Ctrl-C stops."]
 
 
 async def test_a_stop_does_not_wait_for_bots() -> None:

@@ -64,6 +64,7 @@ def test_holds_the_package_as_plain_files(wheel: Path) -> None:
     for folder in ("server", "bots"):
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*.py")}
     expected |= {f"ringback/bots/examples/{p.name}" for p in (ROOT / "bots").rglob("*.ogg")}
+    expected.add("ringback/bots/prompts/greeting.webm")
     for folder in DATA:
         files = (p for p in (ROOT / folder).rglob("*") if p.is_file())
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in files}
@@ -97,7 +98,7 @@ async def test_serves_from_an_empty_environment(installed: str, tmp_path: Path) 
     data = str(tmp_path / "data")
     alone = environment(PYTHONPATH="")
     async with running("--data", data, command=(installed,), cwd=tmp_path, environ=alone) as it:
-        await it.until(r"Bots on the line: echo, recorder\.")
+        await it.until(r"Bots on the line: echo, recorder, voicemail\.")
         await check_pages(it.url)
         assert await it.end(signal.SIGINT) == 0
 

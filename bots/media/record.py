@@ -101,6 +101,10 @@ class Part:
         # After a pause nothing is missing that was to be kept.
         self._items.append(Took(key, frame, dropped=why == "full"))
 
+    def put(self, frame: Frame) -> None:
+        """Take a frame of which no track of this participant tells."""
+        self._take((0, frame.kind), frame)
+
     def drain(self) -> list[Item]:
         """What came since the last time."""
         items, self._items, self._bytes = self._items, [], 0

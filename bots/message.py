@@ -1,0 +1,92 @@
+"""What somebody says to voicemail: recorded, said again, kept or let go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from .media.frames import Frame
+from .media.record import Recording, RecordLimits
+from .media.sidecar import Sidecar
+from .media.writer import Writer
+
+LEAST = 1.0
+"""Seconds below which nothing was said."""
+
+logger = logging.getLogger(__name__)
+
+
+class Message:
+    """One message (or greeting), in a folder of its own; each take replaces the one before."""
+
+    def __init__(
+        self, folder: Path, call: str, name: str, writer: Writer, limits: RecordLimits
+    ) -> None:
+        self.seconds = 0.0
+        self._folder = folder
+        self._call = call
+        self._name = name
+        self._writer = writer
+        self._limits = limits
+        self._recording: Recording | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the sound of the take is."""
+        assert self._recording is not None
+        return self._folder / self._recording.about.participants[0].file
+
+    @property
+    def said(self) -> bool:
+        """Whether there is something to be kept."""
+        return self.seconds >= LEAST
+
+    async def take(self, frames: AsyncIterator[Frame]) -> None:
+        """Record until there are no more frames, the limit is reached, or this is cancelled;
+        then `end`. Raises `OSError` when nothing can be written."""
+        await self.discard()
+        about = Sidecar(self._folder.name, self._call, round(time.time() * 1000))
+        full = asyncio.Event()
+        recording = Recording(
+            self._folder, about, self._writer, self._limits, on_end=lambda reason: full.set()
+        )
+        part = recording.part(self._name)
+        await recording.start()
+        self._recording = recording
+        reading = asyncio.create_task(self._read(frames, part.put))
+        ended = asyncio.create_task(full.wait())
+        try:
+            await asyncio.wait((reading, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, ended):
+                task.cancel()
+            await asyncio.gather(reading, ended, return_exceptions=True)
+
+    @staticmethod
+    async def _read(frames: AsyncIterator[Frame], put: object) -> None:
+        assert callable(put)
+        async for frame in frames:
+            put(frame)
+
+    async def end(self) -> None:
+        """Complete the take; `seconds` says how long it is."""
+        if self._recording is None:
+            return
+        await self._recording.close()
+        [part] = self._recording.about.participants
+        self.seconds = part.duration_ms / 1000
+
+    async def discard(self) -> None:
+        """Let go of what was said."""
+        await self.end()
+        self.seconds, self._recording = 0.0, None
+        try:
+            await asyncio.to_thread(shutil.rmtree, self._folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", self._folder, error)
