@@ -72,6 +72,8 @@ class Lane:
     def __init__(self, link: Link, seed: int) -> None:
         self.link = link
         self.counts: Counter[str] = Counter()
+        self.dead = False
+        """Whether everything is lost."""
         self.lost_types: Counter[int] = Counter()
         self._fates = link.fates(random.Random(seed))
         self._last = 0.0
@@ -82,7 +84,7 @@ class Lane:
         fate = next(self._fates)
         media = len(data) > 12 and 127 < data[0] < 192 and not 192 <= data[1] <= 223
         self.counts["media"] += media
-        if fate.copies == 0:
+        if self.dead or fate.copies == 0:
             self.counts["lost"] += 1
             if media:
                 self.counts["media lost"] += 1
