@@ -45,11 +45,6 @@ class Item(Struct, frozen=True, omit_defaults=True):
     pieces: list[Piece]
 
     @property
-    def with_whom(self) -> str:
-        """A title for people."""
-        return f"With {' and '.join(self.peers)}" if self.peers else "You alone"
-
-    @property
     def long(self) -> str:
         """The duration like 0:42 or 1:02:03."""
         seconds = int(self.duration_ms / 1000)

@@ -123,9 +123,12 @@ class Shelf:
 
     def _bytes(self, id: str) -> int:
         folder = self._folder / id
-        if not _ID.match(id) or not folder.is_dir():
+        if not _ID.match(id):
             return 0
-        return sum(mediafiles.size(path) or 0 for path in folder.iterdir())
+        try:
+            return sum(mediafiles.size(path) or 0 for path in folder.iterdir())
+        except OSError:
+            return 0  # never made, or removed just now
 
     def _read_sidecar(self, id: str) -> bytes:
         if not _ID.match(id):
