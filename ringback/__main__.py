@@ -66,6 +66,23 @@ BOT = Lazy(
     },
 )
 
+RECORDINGS = Lazy(
+    name="recordings",
+    words="Look at recordings, finish them, make films of them.",
+    commands={
+        "list": Entry("ringback.bots.recordings_cli", "list_", "List all recordings."),
+        "show": Entry(
+            "ringback.bots.recordings_cli", "show", "Show one: its parts and what is missing."
+        ),
+        "compose": Entry(
+            "ringback.bots.recordings_cli", "compose", "Make one film of all its parts."
+        ),
+        "repair": Entry(
+            "ringback.bots.recordings_cli", "repair", "Finish those whose process died."
+        ),
+    },
+)
+
 main = Lazy(
     name="ringback",
     words="A telephone exchange for the browser, with robots on the line.",
@@ -75,6 +92,7 @@ main = Lazy(
         ),
         "bot": BOT,
         "call": Entry("ringback.bots.call_command", "call", "Call somebody from the terminal."),
+        "recordings": RECORDINGS,
     },
 )
 click.version_option(__version__, prog_name="ringback", message="%(prog)s %(version)s")(main)
