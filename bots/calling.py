@@ -103,8 +103,11 @@ class Running:
                 ("stop", self._until_told()),
             )
         ]  # fmt: skip
+        talk, stop = beside[0], beside[-1]
         try:
-            await asyncio.wait((call,))
+            await asyncio.wait((call, talk, stop), return_when=asyncio.FIRST_COMPLETED)
+            # Hung up; an exchange that is away will not say so.
+            await asyncio.wait((call,), timeout=GOODBYE)
         finally:
             for task in (call, *beside):
                 task.cancel()
@@ -133,7 +136,7 @@ class Running:
             send.cancel()
             await asyncio.wait((send,))
             self._look()
-            await self._call.hang_up()
+            await self._hang_up()
         if not send.cancelled():
             send.result()
 
@@ -168,4 +171,8 @@ class Running:
     async def _until_told(self) -> None:
         await self._stop.wait()
         self._look()
-        await self._call.hang_up()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        async with asyncio.timeout(GOODBYE):
+            await self._call.hang_up()

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
 
+from .media.encoding import VIDEO_CLOCK
 from .media.frames import Kind
 from .media.payload import Codec
 from .media.reading import CHANNELS, RATE, CannotPlay, FileReader, Piece
@@ -33,6 +34,7 @@ class Kept:
     def __init__(self, out: Out) -> None:
         self.wanted = False
         self._out = out
+        self._codec: Codec | None = None
         self._pictures: list[tuple[bytes, bool]] = []
         self._bytes = 0
         self._at = 0.0
@@ -42,8 +44,15 @@ class Kept:
         """The peer needs a keyframe."""
         self.wanted = True
 
+    def repeat(self) -> None:
+        """The peer needs a keyframe after the end: what led to the last picture is sent again."""
+        now = time.monotonic()
+        if self._codec is not None and now - self._at >= AGAIN_EVERY:
+            self._again(self._codec, self._out.ticks(now, VIDEO_CLOCK))
+
     def send(self, codec: Codec, data: bytes, ticks: int, keyframe: bool) -> None:
         """Send a picture, and before it what the peer misses."""
+        self._codec = codec
         if keyframe:
             self._pictures, self._bytes = [], 0
             self.wanted = self._skipping = False
@@ -110,6 +119,8 @@ class Player:
                 offset += self._reader.length
                 await self._run(self._reader.rewind)
             await self._sound.finish()
+            if self._outs["video"].request == self._kept.request:
+                self._outs["video"].request = self._kept.repeat
         finally:
             await self._close()
 
@@ -145,7 +156,7 @@ class Player:
             track = out.track()
             if track is None:
                 return
-            ticks = out.ticks(due, 90_000 if piece.kind == "video" else RATE)
+            ticks = out.ticks(due, VIDEO_CLOCK if piece.kind == "video" else RATE)
             if piece.kind == "video":
                 self._kept.send(piece.codec, piece.coded, ticks, piece.keyframe)
             else:

@@ -19,7 +19,7 @@ PREFIX = "RINGBACK_"
 EVERYWHERE = "0.0.0.0"
 
 # Read by others: the bots' process, and shells that keep notes of their own.
-NOT_OURS = frozenset({"RINGBACK_BOT_TOKENS"})
+NOT_OURS = frozenset({"RINGBACK_BOT_TOKENS", "RINGBACK_BOT_TOKEN", "RINGBACK_SERVER"})
 
 
 class Setting(Struct, frozen=True):

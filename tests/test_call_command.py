@@ -24,6 +24,7 @@ from ringback.bots.progress import Progress
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
 from tests.callers import needs_address, number_of
+from tests.clients import eventually
 from tests.clips import clip
 from tests.lines import Line, Start, start
 from tests.process import ROOT, environment
@@ -169,6 +170,25 @@ async def test_ctrl_c_hangs_up(start: Start, run: Run) -> None:
     _, _, errors = await end(process)
     assert "You hung up." in errors
     await line.idle()
+
+
+@needs_address
+async def test_an_exchange_that_goes_away_in_mid_call_does_not_hold_it(
+    start: Start, run: Run
+) -> None:
+    line = await start()
+    process = await run(line, "--to", "echo", "--for", "2s", "--json")
+
+    def media() -> bool:
+        planes = [call.peer.plane for call in line.bot.calls.values()]
+        return any(plane is not None and plane.counts.packets for plane in planes)
+
+    await eventually(media)
+    await line.server.stop()
+    code, told = await said(process)
+    assert code == 1
+    assert told["reason"] is None
+    assert told["media"]["audio"]["received_frames"] > 0
 
 
 @needs_address

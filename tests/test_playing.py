@@ -265,3 +265,39 @@ def test_where_that_is_too_much_it_waits_for_the_next(monkeypatch: pytest.Monkey
     assert out.sent == []
     kept.send("VP8", b"6", 6, True)
     assert out.sent == [(b"6", True)]
+
+
+def test_after_the_end_the_last_picture_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Sent()
+    kept = Kept(out)
+    kept.repeat()
+    assert out.sent == [], "nothing was played"
+    for number in range(3):
+        kept.send("VP8", b"%d" % number, number, number == 0)
+    out.sent.clear()
+    kept.repeat()
+    kept.repeat()
+    assert [data for data, _ in out.sent] == [b"0", b"1", b"2"], "once, not twice at once"
+
+
+@needs_address
+async def test_who_misses_the_last_picture_of_a_file_gets_it(host: Host, tmp_path: Path) -> None:
+    path = clip(tmp_path / "clip.webm", audio=None, seconds=1)
+    ended = asyncio.Event()
+
+    @bots.bot("radio")
+    async def play(call: bots.Call) -> None:
+        await call.play(path)
+        ended.set()
+        await asyncio.Event().wait()
+
+    line = await host(play)
+    _, caller = await line.talking(audio=None)
+    assert await caller.numbers(13) == list(range(13))
+    async with asyncio.timeout(PATIENCE):
+        await ended.wait()
+    [receiver] = [r for r in caller.pc.getReceivers() if r.track.kind == "video"]
+    streams = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
+    await receiver._send_rtcp_pli(next(iter(streams)))
+    # aiortc holds the last picture back until something follows it.
+    assert await caller.numbers(6) == [13, 14, 0, 1, 2, 3]
