@@ -7,12 +7,23 @@ from functools import partial
 
 from aiohttp import web
 
-from . import assets, forms, health, identity, pages, recordpages, security, sockets, workshop
+from . import (
+    assets,
+    forms,
+    health,
+    identity,
+    pages,
+    recordpages,
+    security,
+    sockets,
+    voicemailpages,
+    workshop,
+)
 from .config import Config
 from .engine.embedded import EmbeddedEngine
 from .exchange import Exchange
-from .keys import CONFIG, ENGINE, EXCHANGE, SECRET, SHELF
-from .shelf import Shelf
+from .keys import CONFIG, ENGINE, EXCHANGE, SECRET, SHELF, VOICE_SHELF
+from .shelf import VOICEMAIL_FOLDER, Shelf
 
 DATABASE = "ringback.sqlite3"
 
@@ -34,6 +45,7 @@ def create_app(config: Config) -> web.Application:
     app[EXCHANGE] = Exchange(engine, config, partial(identity.read_token, secret))
     app[SHELF] = Shelf(config.data)
     app[EXCHANGE].recordbook.measure = app[SHELF].measure
+    app[VOICE_SHELF] = Shelf(config.data, VOICEMAIL_FOLDER)
     # Outermost first: a new guest keeps the cookie even where the page turns into an error.
     identity.setup(app, secret, config.secure)
     security.setup(app, config)
@@ -44,6 +56,7 @@ def create_app(config: Config) -> web.Application:
     workshop.setup(app)
     app.cleanup_ctx.append(_opened)
     recordpages.setup(app)
+    voicemailpages.setup(app)
     return app
 
 

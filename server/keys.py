@@ -22,6 +22,8 @@ EXCHANGE: web.AppKey[Exchange] = web.AppKey("EXCHANGE")
 """Rooms, calls and people, over the engine."""
 SHELF: web.AppKey[Shelf] = web.AppKey("SHELF")
 """The files of recordings."""
+VOICE_SHELF: web.AppKey[Shelf] = web.AppKey("VOICE_SHELF")
+"""The files of voicemail: messages and greetings."""
 SECRET: web.AppKey[bytes] = web.AppKey("SECRET")
 """What cookies, forms and tokens are signed with."""
 ASSETS: web.AppKey[Assets] = web.AppKey("ASSETS")

@@ -17,7 +17,7 @@ from ringback import __version__
 
 from . import forms, identity, names, recording, render
 from .assets import data_folder
-from .keys import ASSETS, EXCHANGE
+from .keys import ASSETS, CONFIG, EXCHANGE
 from .protocol import ErrorCode, ProtocolError
 
 _NOT_YOURS = (
@@ -61,6 +61,7 @@ def setup(app: web.Application) -> None:
     )
     environment.globals |= {
         "version": __version__,
+        "voicemail_on": app[CONFIG].voicemail.on,
         "static": app[ASSETS].url,
         "consent_version": recording.VERSION,
         "consent_text": recording.TEXT,
@@ -113,7 +114,7 @@ async def _home(
         "errors": errors,
         "rooms": await request.config_dict[EXCHANGE].listed_rooms(),
     }
-    return render.page("home.html", request, context, status)
+    return await render.page("home.html", request, context, status)
 
 
 # --- rooms
@@ -136,7 +137,7 @@ async def room(request: web.Request) -> web.Response:
         return render.see(checked.path, request.query)
     await identity.remember_name(request, checked.username)
     context = {"room": checked.room, "username": checked.username}
-    return render.page("room.html", request, context)
+    return await render.page("room.html", request, context)
 
 
 async def door(request: web.Request) -> web.Response:
@@ -179,16 +180,17 @@ async def _call(
     request: web.Request, username: str, to: str, errors: Errors, status: int = 200
 ) -> web.Response:
     context = {"csrf": await forms.token(request), "username": username, "errors": errors, "to": to}
-    return render.page("call.html", request, context, status)
+    return await render.page("call.html", request, context, status)
 
 
 # --- what robots and browsers ask for by themselves
 
 
 async def robots(request: web.Request) -> web.Response:
-    """Rooms, calls and recordings are nothing to index (RFC 9309)."""
+    """Rooms, calls, recordings and voicemail are nothing to index (RFC 9309)."""
     return web.Response(
         text="User-agent: *\nDisallow: /room/\nDisallow: /call/\nDisallow: /recordings/\n"
+        "Disallow: /voicemail/\n"
     )
 
 

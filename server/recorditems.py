@@ -47,10 +47,7 @@ class Item(Struct, frozen=True, omit_defaults=True):
     @property
     def long(self) -> str:
         """The duration like 0:42 or 1:02:03."""
-        seconds = int(self.duration_ms / 1000)
-        hours, rest = divmod(seconds, 3600)
-        minutes, seconds = divmod(rest, 60)
-        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        return long(self.duration_ms)
 
     @property
     def size(self) -> str:
@@ -61,7 +58,7 @@ class Item(Struct, frozen=True, omit_defaults=True):
     @property
     def date(self) -> str:
         """The start in ISO 8601, UTC."""
-        return _utc(self.started).isoformat(timespec="seconds")
+        return date(self.started)
 
 
 def item(recording: Recording, sidecar: Sidecar | None, user: str) -> Item:
@@ -118,6 +115,19 @@ def title(recording: Recording, part: Part, user: str) -> str:
     """What a file is called in somebody's downloads."""
     at = _utc(recording.started or recording.asked).strftime("%Y-%m-%d %H-%M")
     return f"Recording {at} {part.name}"
+
+
+def long(ms: float) -> str:
+    """A duration like 0:42 or 1:02:03."""
+    seconds = int(ms / 1000)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def date(ms: int) -> str:
+    """A time in ISO 8601, UTC."""
+    return _utc(ms).isoformat(timespec="seconds")
 
 
 def _utc(ms: int) -> datetime.datetime:

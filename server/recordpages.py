@@ -43,7 +43,7 @@ async def page(request: web.Request) -> web.Response:
     items, more = await _items(request)
     limits = request.config_dict[CONFIG].recordings
     context = {"items": items, "more": more, "limits": limits}
-    return render.page("recordings.html", request, context)
+    return await render.page("recordings.html", request, context)
 
 
 async def as_json(request: web.Request) -> web.Response:
@@ -108,7 +108,7 @@ async def _confirm(
     others = [p.name for p in recording.people if p.user != user and p.listed]
     csrf = await forms.token(request)
     context = {"item": shown, "others": others, "csrf": csrf, "error": error}
-    return render.page("delete-recording.html", request, context, status)
+    return await render.page("delete-recording.html", request, context, status)
 
 
 async def _own(request: web.Request) -> tuple[Recording, str]:

@@ -1,8 +1,8 @@
-"""The shelf: the folder of recordings, as far as the server knows it.
+"""The shelves: the folders of recordings and of voicemail, as far as the server knows them.
 
-The bot `recorder` writes it, each recording into a folder named by its id, with a sidecar
-`recording.json` beside the files. Here it is read with all caution, because a process may have
-died in the middle of it, and removed when nobody may have it any more.
+The bots `recorder` and `voicemail` write them, each recording into a folder named by its id, with
+a sidecar `recording.json` beside the files. Here it is read with all caution, because a process
+may have died in the middle of it, and removed when nobody may have it any more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from .recordbook import RecordBook
 log = logging.getLogger(__name__)
 
 FOLDER = "recordings"
+VOICEMAIL_FOLDER = "voicemail"
 SIDECAR = "recording.json"
 SIDECAR_BYTES = 8 * 1024 * 1024
 DAY = 86_400
@@ -69,10 +71,10 @@ _decoder = msgspec.json.Decoder(Sidecar)
 
 
 class Shelf:
-    """The recordings under `data`."""
+    """The recordings in one folder under `data`."""
 
-    def __init__(self, data: Path) -> None:
-        self._folder = data / FOLDER
+    def __init__(self, data: Path, folder: str = FOLDER) -> None:
+        self._folder = data / folder
 
     def path(self, id: str, file: str) -> Path | None:
         """Where a file of a recording is; None for what cannot be its name."""
@@ -157,11 +159,17 @@ async def sweep(shelf: Shelf, recordbook: RecordBook, days: float, now: float) -
             for id in ids:
                 await asyncio.to_thread(shelf.remove, id)
             log.info("Removed %d recordings that were kept for %g days", len(ids), days)
+    return await sweep_strays(shelf, recordbook.known, before if days else 0.0)
+
+
+async def sweep_strays(shelf: Shelf, known: Callable[[str], Awaitable[bool]], before: float) -> int:
+    """Remove folders that are not `known` and were last written to before a time (seconds since
+    1970). Returns how many younger ones there are."""
     strays = 0
     for id, written in (await asyncio.to_thread(shelf.folders)).items():
-        if await recordbook.known(id):
+        if await known(id):
             continue
-        if days and written < before:
+        if written < before:
             await asyncio.to_thread(shelf.remove, id)
         else:
             strays += 1

@@ -3,6 +3,7 @@ its own, and the entry that says whose they are."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from array import array
@@ -17,9 +18,12 @@ from msgspec.structs import replace
 
 from ringback.server import recording as rules
 from ringback.server.engine.base import Engine
+from ringback.server.keys import ENGINE
 from ringback.server.protocol import Consent, RecordingEnd
 from ringback.server.recording import Person, Recording
-from ringback.server.shelf import FOLDER, SIDECAR
+from ringback.server.shelf import FOLDER, SIDECAR, VOICEMAIL_FOLDER
+from ringback.server.voicebox import VoiceMessage
+from tests.running import Server
 
 RATE = 15
 SIZE = (160, 120)
@@ -79,9 +83,9 @@ class Tape:
     picture: bool = True
 
 
-def lay(data: Path, id: str, tapes: Sequence[Tape], **changes: Any) -> Path:
+def lay(data: Path, id: str, tapes: Sequence[Tape], *, shelf: str = FOLDER, **changes: Any) -> Path:
     """Lay the files of a recording and their sidecar; returns their folder."""
-    folder = data / FOLDER / id
+    folder = data / shelf / id
     folder.mkdir(parents=True)
     participants = []
     for number, tape in enumerate(tapes, 1):
@@ -108,6 +112,20 @@ def lay(data: Path, id: str, tapes: Sequence[Tape], **changes: Any) -> Path:
     } | changes  # fmt: skip
     (folder / SIDECAR).write_text(json.dumps(sidecar))
     return folder
+
+
+async def leave(
+    server: Server, id: str, user: str, *, name: str = "Bob", by: str = "Ann",
+    seconds: float = 2.0, heard: bool = False, at: int = START,
+) -> Path:  # fmt: skip
+    """Leave a message for a user under a name; returns the folder of its file."""
+    message = VoiceMessage(
+        id=id, kind="message", user=user, key=name.casefold(), name=name, from_name=by,
+        call=f"call of {id}", after=f"before {id}", begun=at, left=at, seconds=seconds, heard=heard,
+    )  # fmt: skip
+    await server.app[ENGINE].put_message(message)
+    tape = Tape(by, seconds, picture=False)
+    return await asyncio.to_thread(lay, server.data, id, [tape], shelf=VOICEMAIL_FOLDER)
 
 
 async def enter(

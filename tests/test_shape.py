@@ -18,7 +18,7 @@ SERVER = "ringback.server."
 
 PURE = {"protocol", "calls", "names", "recording", "voicebox"}
 # Shells: each speaks to the outside in its own way, and knows none of the others.
-SHELLS = {"sockets", "pages", "recordpages", "workshop", "api"}
+SHELLS = {"sockets", "pages", "recordpages", "voicemailpages", "workshop", "api"}
 # What composes the parts; everything else is composed.
 COMPOSERS = {"app", "serve", "__main__"}
 # The deciding half: nothing in it knows HTTP, sockets, or who asks.

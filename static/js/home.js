@@ -68,7 +68,7 @@ form.addEventListener("submit", (event) => {
 function keepName() {
   const name = lastName();
   if (name === "") return;
-  for (const link of document.querySelectorAll('a[href^="/call/"]')) {
+  for (const link of document.querySelectorAll('a[href^="/call/"], a[href^="/voicemail/"]')) {
     const url = new URL(link.getAttribute("href") ?? "", location.href);
     url.searchParams.set("as", name);
     link.setAttribute("href", `${url.pathname}${url.search}`);

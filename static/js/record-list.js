@@ -4,6 +4,8 @@ import { avatar, duration, durationInWords, find, icon, make, person } from "./d
 
 /** @typedef {import("./messages.js").CallRecord} CallRecord */
 
+/** The bot that takes messages. */
+const VOICEMAIL = "voicemail";
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
@@ -53,8 +55,9 @@ export class RecordList {
 
   /** @param {CallRecord[]} records */
   fill(records) {
-    // Two who called each other at once had one call; the other one is of no interest.
-    const shown = records.filter(({ reason }) => reason !== "glare");
+    // Two who called each other at once had one call; the other one is of no interest, nor are
+    // calls that left a message after one that is listed.
+    const shown = records.filter(({ reason, peer }) => reason !== "glare" && peer !== VOICEMAIL);
     this.#list.replaceChildren(...shown.map((record) => this.#row(record)));
     this.#empty.hidden = shown.length > 0;
   }

@@ -9,6 +9,7 @@ import { LocalMedia } from "./local-media.js";
 import { socketUrl, watchPage } from "./page.js";
 import { Phone } from "./phone.js";
 import { leave, rememberName, take } from "./saved.js";
+import { watchVoicemail } from "./voicemail-badge.js";
 import { Wire } from "./wire.js";
 
 /** @typedef {{wire: Wire, media: LocalMedia, phone: Phone, view: CallView,
@@ -48,6 +49,7 @@ export function startShell(name) {
   new CallSounds(phone);
   const banner = new Banner(wire);
   wire.on("welcome", () => wire.tell({ type: "settings", call_waiting: callWaiting() }));
+  watchVoicemail(wire, name);
   phone.on("missed", ({ words }) => note(words));
   watchPage(wire, () => {
     const session = wire.save();
