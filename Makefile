@@ -69,6 +69,7 @@ node_modules/.lint: package.json package-lock.json
 browser:
 	@$(call need,chromium,chromium,the tests drive Debian's chromium)
 	@$(call need,firefox-esr,firefox-esr,the tests drive Debian's Firefox too)
+	@$(call need,turnserver,coturn,the tests call through a relay)
 
 # need(command, Debian packages, why): install what is missing where that is allowed.
 define need

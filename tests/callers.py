@@ -7,7 +7,7 @@ import asyncio
 import fractions
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import av
 import ifaddr
@@ -16,10 +16,12 @@ from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from av.video.frame import VideoFrame
 
 from ringback.bots.media.mirror import Mirror
@@ -155,6 +157,7 @@ class Caller:
     """An aiortc peer that calls: `await caller.call(peer.answer)`, and look at what comes back.
 
     `video` and `audio` name codecs (`VP8`, `H264`, `opus`, `PCMU`, ...), None sends none.
+    `servers` are STUN and TURN servers, `policy` says whether they alone are used.
     """
 
     def __init__(
@@ -163,9 +166,15 @@ class Caller:
         audio: str | None = "opus",
         video: str | None = "VP8",
         channel: bool = False,
+        servers: Sequence[RTCIceServer] = (),
+        policy: RTCIceTransportPolicy = RTCIceTransportPolicy.ALL,
     ) -> None:
         self.pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+            RTCConfiguration(
+                iceServers=list(servers),
+                bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+                iceTransportPolicy=policy,
+            )
         )
         self.pictures = Pictures()
         self.tracks: dict[str, MediaStreamTrack] = {}
