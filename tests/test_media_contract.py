@@ -29,6 +29,8 @@ from aiortc import (
     RTCSessionDescription,
     rtcdtlstransport,
 )
+from aiortc.exceptions import InvalidStateError
+from aiortc.rtcicetransport import RTCIceParameters
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Error, Policy, Session
 
@@ -105,6 +107,26 @@ async def test_all_media_of_a_bundle_share_one_dtls_and_one_ice_transport(
     assert isinstance(parts.ice_of(dtls), Connection), (
         "RTCIceTransport._connection is no longer aioice's Connection"
     )
+
+
+@needs_address
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_section_that_connects_while_its_transport_closes(
+    answerer: RTCPeerConnection, stopped: bool
+) -> None:
+    dtls = parts.dtls_of(answerer)
+    if stopped:
+        parts.stop_connecting(dtls)
+    connecting = inspect.getsource(RTCPeerConnection)
+    assert "await iceTransport.start(" in connecting, "aiortc no longer starts ICE with `start`"
+    assert "await dtlsTransport.start(" in connecting, "aiortc no longer starts DTLS with `start`"
+    await answerer.close()
+    if stopped:
+        await dtls.transport.start(RTCIceParameters())
+        return
+    # If this does not raise any more, `stop_connecting` has no reason.
+    with pytest.raises(InvalidStateError):
+        await dtls.transport.start(RTCIceParameters())
 
 
 async def test_a_connection_without_media_has_no_transport() -> None:

@@ -220,6 +220,7 @@ class Leg:
         self._channels.clear()
         if self.plane is not None:
             self.plane.close()
+            parts.stop_connecting(parts.dtls_of(self._pc))
         await self._pc.close()
 
     def _prepare(self, plane: Plane) -> None:

@@ -92,6 +92,19 @@ def ice_of(dtls: RTCDtlsTransport) -> Connection:
     return dtls.transport._connection
 
 
+def stop_connecting(dtls: RTCDtlsTransport) -> None:
+    """Let a negotiation that is under way end in peace when its transport is about to close.
+
+    aiortc would start ICE for the next section, find it closed, and raise where nobody listens.
+    """
+
+    async def nothing(_: object) -> None:
+        """Instead of starting."""
+
+    dtls.start = nothing  # type: ignore[method-assign,assignment]
+    dtls.transport.start = nothing  # type: ignore[method-assign,assignment]
+
+
 def protocols(connection: Connection) -> list[StunProtocol]:
     """The sockets (and relayed addresses) of an ICE connection, once gathered."""
     return list(connection._protocols)
