@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +37,17 @@ class Found(NamedTuple):
         if self.about is None or self.about.ended is not None:
             return False
         now = time.time() if now is None else now
-        changes = [path.stat().st_mtime for path in self.folder.iterdir() if path.is_file()]
-        return now - max(changes, default=0.0) < FRESH
+        return now - _changed(self.folder) < FRESH
+
+
+def _changed(folder: Path) -> float:
+    """When something in a folder was last written (seconds since 1970)."""
+    latest = 0.0
+    for path in folder.iterdir():
+        # Whoever is recording replaces files meanwhile.
+        with suppress(FileNotFoundError):
+            latest = max(latest, path.stat().st_mtime)
+    return latest
 
 
 def length_ms(about: Sidecar) -> int:

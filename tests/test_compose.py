@@ -117,6 +117,17 @@ def test_a_cell_is_empty_before_and_after_its_part(tmp_path: Path) -> None:
     assert number_in(film.at(1.5), 0) != 0
 
 
+def test_it_begins_with_whoever_came_first(tmp_path: Path) -> None:
+    parts = [Reel(begin=4.5), replace(BEN, begin=3.5)]
+    film = made(lay(tmp_path, "r", parts), tmp_path / "film.mp4")
+    assert film.times[-1] == pytest.approx(3.0, abs=0.1)
+    assert number_in(film.at(0.5), 0) == 0
+    assert number_in(film.at(0.5), 1) == pytest.approx(1007, abs=1)
+    assert number_in(film.at(1.5), 0) == pytest.approx(7, abs=1)
+    assert loudness(film, 800.0, 0.2, 0.8) > 0.15
+    assert loudness(film, 500.0, 0.2, 0.8) < 0.01
+
+
 def test_both_are_heard_together_and_each_alone(tmp_path: Path) -> None:
     film = made(lay(tmp_path, "r", [Reel(), replace(BEN, begin=1.0)]), tmp_path / "film.mp4")
     assert len(film.sound) / film.rate == pytest.approx(3.0, abs=0.03)

@@ -66,6 +66,14 @@ def test_only_what_has_no_end_and_is_fresh_runs(tmp_path: Path) -> None:
     assert not live.running()
 
 
+def test_what_is_replaced_meanwhile_is_no_trouble(tmp_path: Path) -> None:
+    lay(tmp_path, "live", [SHORT], finish=False)
+    live = library.one(tmp_path, "live")
+    # As a file that was there when the folder was read and is gone now.
+    (live.folder / ".recording.json").symlink_to("gone")
+    assert live.running()
+
+
 def test_the_length_is_that_of_the_time_line(tmp_path: Path) -> None:
     lay(tmp_path, "r", [Reel(seconds=2.0), Reel(seconds=1.0, begin=1.5)])
     about = library.one(tmp_path, "r").about

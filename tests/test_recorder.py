@@ -13,7 +13,9 @@ from typing import Any
 import av
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from ringback.__main__ import main
 from ringback.bots import recorder
 from ringback.bots.client import Client
 from ringback.bots.host import Host
@@ -178,6 +180,27 @@ async def test_what_is_sent_is_kept(
         seconds = sum(frame.samples for frame in found.sound) / found.sound[0].sample_rate
         assert seconds == pytest.approx(part.duration_ms / 1000, abs=0.5)
     assert part.gaps == []
+
+
+@pytest.mark.parametrize("video", ["VP8", "H264"])
+async def test_what_was_kept_becomes_a_film(studio: NewStudio, tmp_path: Path, video: str) -> None:
+    room = await studio()
+    phone, caller = await room.phone("ann"), room.caller(video=video)
+    await room.dial(phone, caller)
+    await caller.pictures.reached(caller.pictures.sent + 30)
+    await phone.hang_up()
+    folder, about = await room.finished()
+    output = tmp_path / "film.mp4"
+    words = ["recordings", "compose", about.id, str(output), "--data", str(tmp_path / "files")]
+    done = await asyncio.to_thread(CliRunner().invoke, main, words)
+    assert done.exit_code == 0, done.output
+    kept, film = play(folder / about.participants[0].file), play(output)
+    assert film.codecs == {"h264", "aac"}
+    # Each picture of the recording is in the film, at its own time.
+    shown = dict(zip(reversed(film.numbers), reversed(film.picture_times), strict=True))
+    for number, time in zip(kept.numbers, kept.picture_times, strict=True):
+        assert shown[number] == pytest.approx(time, abs=0.01)
+    assert pitch(film.sound[len(film.sound) // 2 :]) == pytest.approx(TONE, rel=0.05)
 
 
 async def test_who_is_recorded_hears_that_it_runs_and_why_it_ended(studio: NewStudio) -> None:

@@ -52,7 +52,8 @@ class Told(NamedTuple):
 def compose(
     folder: Path, about: Sidecar, output: Path, progress: Callable[[float, float], None]
 ) -> None:
-    """Write the recording in `folder` into the MP4 file `output` (H.264 and AAC).
+    """Write the recording in `folder` into the MP4 file `output` (H.264 and AAC), from where the
+    first participant's part begins.
 
     `progress` is told the seconds that are done, and how many there are. The file appears when
     it is whole. Raises `CannotCompose`.
@@ -60,6 +61,9 @@ def compose(
     found = [told for person in about.participants if (told := _look(folder, person)) is not None]
     if not any(told.sound or told.size for told in found):
         raise CannotCompose("Nothing was recorded, so there is nothing to be put together.")
+    # Before anybody is there it would show nothing.
+    start = min(told.begin for told in found)
+    found = [told._replace(begin=told.begin - start, end=told.end - start) for told in found]
     draft = output.with_name(f".{output.name}.part")
     try:
         with av.open(
