@@ -86,11 +86,8 @@ class Load:
         match msgspec.json.decode(line, type=Command):
             case Open() as command:
                 await self.open(command)
-            case Close(echo=echo):
-                await self._quieten(echo)
-                seen = self.look()
-                await self.close()
-                return msgspec.json.encode(seen)
+            case Close() as command:
+                return msgspec.json.encode(await self.end(command))
             case SetUp(way=way, calls=calls):
                 for _ in range(calls):
                     async with Caller(self._reels, self._certificate).call(dial(way)):
@@ -137,7 +134,15 @@ class Load:
             sum(caller.asked for caller in self._callers),
         )
 
-    async def _quieten(self, echo: bool) -> None:
+    async def end(self, command: Close) -> Seen:
+        """Stop playing, wait for what is under way, hang up: what there was in all."""
+        await self.quieten(command.echo)
+        seen = self.look()
+        await self.close()
+        return seen
+
+    async def quieten(self, echo: bool) -> None:
+        """Send no more; where all comes back, wait until it has."""
         for caller in self._callers:
             caller.stop()
         end = time.monotonic() + DRAIN
