@@ -98,7 +98,7 @@ class _Run:
         costs: dict[str, list[float]] = {}
         for one in self._called():
             self._tell(f"{what}: memory of {one.name}")
-            several = min(plan.several, max(plan.codec_calls) + 1) if one.codec else plan.several
+            several = 2 if one.codec else plan.several
             sizes[one.name] = [await limits.memory_per_call(self._generators, one, several)]
         for one in self._called():
             self._tell(f"{what}: set-up at {one.name}")

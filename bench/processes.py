@@ -17,6 +17,7 @@ from typing import Self
 import psutil
 
 PATIENCE = 60.0
+ANSWER = 240.0
 LONGEST_LINE = 1 << 20
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,16 +98,16 @@ class Child:
         """Its process id."""
         return self._process.pid
 
-    async def line(self, about: str = "") -> str:
+    async def line(self, about: str = "", patience: float = PATIENCE) -> str:
         """Its next line that contains `about`. Raises `BenchError` when it says none."""
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 while line := await self._process.stdout.readline():
                     if about.encode() in line:
                         return line.decode().rstrip()
         except TimeoutError:
-            raise BenchError(f"{self.name} said nothing for {PATIENCE:.0f} s.") from None
+            raise BenchError(f"{self.name} said nothing for {patience:.0f} s.") from None
         await self._process.wait()
         tail = "\n".join(self._errors.read_text(errors="replace").splitlines()[-15:])
         raise BenchError(f"{self.name} ended (exit code {self._process.returncode}).\n{tail}")
@@ -115,7 +116,7 @@ class Child:
         """Give it one line, get its line in reply."""
         assert self._process.stdin is not None
         self._process.stdin.write(command + b"\n")
-        return (await self.line()).encode()
+        return (await self.line(patience=ANSWER)).encode()
 
     async def __aenter__(self) -> Self:
         return self
