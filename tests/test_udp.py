@@ -62,7 +62,7 @@ async def joined() -> AsyncIterator[Joined]:
 
 
 def socket_of(hub: Hub) -> SharedSocket:
-    [shared] = hub._sockets.values()
+    [[shared]] = hub._sockets.values()
     return shared
 
 
@@ -83,6 +83,27 @@ async def test_many_calls_share_one_socket_and_each_hears_its_own(joined: Joined
     for number, (_, ours) in enumerate(pairs):
         assert await ours.recv() == b"\x80" + bytes([number])
     assert not hub.dropped
+
+
+@pytest.mark.parametrize(("one_port", "sockets"), [(False, 3), (True, 1)])
+async def test_many_calls_take_more_sockets_while_there_are_ports(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch, one_port: bool, sockets: int
+) -> None:
+    monkeypatch.setattr(udp, "CALLS", 2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        free = taken.getsockname()[1]
+    hub = Hub(Network(ports=(free, free) if one_port else None))
+    pairs = [await joined(hub) for _ in range(5)]
+    assert hub.open == sockets
+    for number, (caller, ours) in enumerate(pairs):
+        await caller.send(b"\x80" + bytes([number]))
+        assert await ours.recv() == b"\x80" + bytes([number])
+    for _, ours in pairs[:4]:
+        await ours.close()
+    assert hub.open == 1
+    await joined(hub)
+    assert hub.open == 1
 
 
 async def test_the_socket_goes_with_the_last_call(joined: Joined) -> None:

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 BUFFER = 2048
 DATAGRAM = 1500
-SERVERS = 5
+SERVERS = 2
 """Seconds that STUN and TURN servers have to answer."""
 
 

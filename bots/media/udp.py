@@ -1,9 +1,9 @@
-"""The UDP sockets that all calls of a process share: one for each local address.
+"""The UDP sockets that the calls of a process share: for each local address as few as do.
 
-One wake of the event loop then serves every call that has something waiting, and a call costs
-no descriptor. Who a datagram is for is told by STUN: a check names the call (its user name
-begins with our ICE fragment), a response carries the number of our request. Where a check has
-proven that an address is a call's peer, everything else from there is that call's too.
+One wake of the event loop then serves every call of a socket that has something waiting. Who a
+datagram is for is told by STUN: a check names the call (its user name begins with our ICE
+fragment), a response carries the number of our request. Where a check has proven that an
+address is a call's peer, everything else from there is that call's too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ BATCH = 32
 """Datagrams taken in one wake before others have their turn."""
 BUFFER = 2048
 SOCKET_BUFFER = 2 * 1024 * 1024
+CALLS = 8
+"""Calls on one socket while there are ports: the system seldom grants the buffer that is asked
+for, and what it grants by default holds less than 200 packets."""
 MAX_ASKED = 8192
 """Requests of ours whose responses are awaited; beyond it the oldest are forgotten."""
 MAX_HOPEFUL = 1024
@@ -50,12 +53,12 @@ class Hub:
         self.network = network or Network()
         self.names = LocalNames(self.network)
         self.dropped: Counter[str] = Counter()
-        self._sockets: dict[str, SharedSocket] = {}
+        self._sockets: dict[str, list[SharedSocket]] = {}
 
     @property
     def open(self) -> int:
         """How many sockets there are just now."""
-        return len(self._sockets)
+        return sum(map(len, self._sockets.values()))
 
     def attach(self, connection: Connection) -> None:
         """Let an ICE connection gather its host candidates here. Call it before it gathers."""
@@ -67,22 +70,34 @@ class Hub:
         made: list[StunProtocol] = []
         for address in addresses:
             try:
-                shared = self._sockets.get(address) or self._bind(address)
+                shared = self._with_room(address)
             except OSError as error:
                 logger.warning("No socket for media at %s: %s", address, error.strerror)
                 continue
             made.append(shared.share(connection))
         return made
 
-    def _bind(self, address: str) -> SharedSocket:
-        shared = SharedSocket(self, address, _open(address, self.network.ports))
-        self._sockets[address] = shared
+    def _with_room(self, address: str) -> SharedSocket:
+        """A socket for one more call. Raises `OSError` when there is none."""
+        there = self._sockets.get(address, [])
+        for shared in there:
+            if shared.calls < CALLS:
+                return shared
+        try:
+            opened = _open(address, self.network.ports)
+        except OSError:
+            if not there:
+                raise
+            return min(there, key=lambda shared: shared.calls)
+        shared = SharedSocket(self, address, opened)
+        self._sockets[address] = [*there, shared]
         return shared
 
     def forget(self, shared: SharedSocket) -> None:
         """A socket has been closed."""
-        if self._sockets.get(shared.address) is shared:
-            del self._sockets[shared.address]
+        left = [other for other in self._sockets.pop(shared.address, []) if other is not shared]
+        if left:
+            self._sockets[shared.address] = left
 
 
 def _open(address: str, ports: tuple[int, int] | None) -> socket.socket:
@@ -129,6 +144,11 @@ class SharedSocket:
         self._loopback = ip_address(address).is_loopback
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(opened.fileno(), self._drain)
+
+    @property
+    def calls(self) -> int:
+        """How many calls use it."""
+        return len(self._calls)
 
     def share(self, connection: Connection) -> StunProtocol:
         """Let one more connection use the socket."""
