@@ -184,9 +184,11 @@ class Voicemails:
     async def _keep(self, message: VoiceMessage, seconds: float) -> None:
         kept = replace(message, left=self._keeper.now(), seconds=seconds)
         await self._engine.put_message(kept)
-        known = await self._engine.messages(message.user)
-        for old in self._room.surplus(_left(known, message.key)):
-            await self._drop(old)
+        box = await self._engine.voicebox(message.user, message.key)
+        if box.warned is not None:
+            known = await self._engine.messages(message.user)
+            for old in self._room.surplus(_left(known, message.key)):
+                await self._drop(old)
         await self.tell_owner(message.user, message.key)
 
     async def _drop(self, message: VoiceMessage) -> None:

@@ -374,6 +374,26 @@ async def test_who_was_not_warned_loses_nothing_and_callers_hear_that_it_is_full
     await board.close()
 
 
+async def test_what_came_at_the_same_time_takes_nothing_from_who_was_not_warned() -> None:
+    board, alice, bob, bot = await small()
+    await fill(board, alice, bob, bot, 3)
+    await bob.drops()
+    await board.passes(31)
+    dropped: list[str] = []
+    board.exchange.voicemails.on_drop = dropped.append
+    callers = [alice, *[await board.come(f"caller {n}") for n in range(2)]]
+    told = []
+    for number, caller in enumerate(callers):
+        await caller.call(f"m{number}", "bob")
+        caller.hears("ended", reason="unavailable", voicemail=True)
+        told.append(await order(caller, bot, leave(f"w{number}", f"m{number}")))
+    for one in told:
+        await left(bot, one["id"])
+    assert dropped == []
+    assert len(await board.exchange.voicemails.listed("guest of bob")) == 6
+    await board.close()
+
+
 async def test_a_warning_is_over_when_there_is_room_again() -> None:
     board, alice, bob, bot = await small()
     ids = await fill(board, alice, bob, bot, 4)
