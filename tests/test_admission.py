@@ -67,8 +67,10 @@ def test_the_meter_takes_what_is_nearer_to_its_limit(monkeypatch: pytest.MonkeyP
 
 
 def test_the_meter_measures_this_process() -> None:
-    meter = LoadMeter()
+    began, meter = time.monotonic(), LoadMeter()
     end = time.thread_time() + 0.05
     while time.thread_time() < end:
         pass
-    assert 0.2 < meter() <= 1.1
+    # What share of a core it got depends on what else this machine does.
+    share = 0.05 / (time.monotonic() - began)
+    assert 0.5 * share < meter() <= 1.1
