@@ -43,7 +43,11 @@ class Found(NamedTuple):
 def _changed(folder: Path) -> float:
     """When something in a folder was last written (seconds since 1970)."""
     latest = 0.0
-    for path in folder.iterdir():
+    paths: list[Path] = []
+    # Somebody may have deleted it just now.
+    with suppress(FileNotFoundError):
+        paths = list(folder.iterdir())
+    for path in paths:
         # Whoever is recording replaces files meanwhile.
         with suppress(FileNotFoundError):
             latest = max(latest, path.stat().st_mtime)

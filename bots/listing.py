@@ -53,7 +53,7 @@ def state(found: Found) -> str:
         return f"not readable: {found.problem}"
     if found.about.ended is not None:
         return REASONS[found.about.reason or "failed"]
-    return "is being recorded" if found.running() else "unfinished: repair it"
+    return "is being recorded" if found.running() else "not ended: repair it"
 
 
 def listed(recordings: Sequence[Found]) -> Table:
@@ -63,8 +63,9 @@ def listed(recordings: Sequence[Found]) -> Table:
     table.add_column("begun", no_wrap=True)
     table.add_column("length", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("who")
-    table.add_column("state")
+    # In a narrow window names and words go on in the next line, none is cut off.
+    table.add_column("who", overflow="fold")
+    table.add_column("state", overflow="fold")
     for found in recordings:
         about = found.about
         if about is None:
@@ -73,7 +74,7 @@ def listed(recordings: Sequence[Found]) -> Table:
         names = ", ".join(part.name for part in about.participants)
         total = size(sum(part.bytes for part in about.participants))
         table.add_row(
-            Text(found.id), moment(about.started), clock(length_ms(about)), total, Text(names),
+            Text(found.id), moment(about.started)[:-3], clock(length_ms(about)), total, Text(names),
             Text(state(found)),
         )  # fmt: skip
     return table

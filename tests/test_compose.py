@@ -287,6 +287,17 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
         made(folder, tmp_path / "film.mp4")
 
 
+def test_a_file_that_cannot_be_read_does_not_cost_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = lay(tmp_path, "r", [Reel(), BEN])
+    (folder / "1.webm").write_bytes(b"")
+    film = made(folder, tmp_path / "film.mp4")
+    assert film.frames[0].width == WIDTH
+    assert number_in(film.at(1.0), 0) == pytest.approx(1015, abs=1)
+    assert "1.webm cannot be read: Invalid data found" in caplog.text
+
+
 def test_a_file_elsewhere_is_not_read(tmp_path: Path) -> None:
     folder = lay(tmp_path, "r", [Reel()])
     about = sidecar.read(folder)

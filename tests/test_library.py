@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -63,6 +64,13 @@ def test_only_what_has_no_end_and_is_fresh_runs(tmp_path: Path) -> None:
     os.utime(live.folder / "recording.json", (old, old))
     assert live.running(), "its file was written just now"
     os.utime(live.folder / "1.webm", (old, old))
+    assert not live.running()
+
+
+def test_what_is_deleted_meanwhile_does_not_run(tmp_path: Path) -> None:
+    lay(tmp_path, "live", [SHORT], finish=False)
+    live = library.one(tmp_path, "live")
+    shutil.rmtree(live.folder)
     assert not live.running()
 
 

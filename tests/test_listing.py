@@ -60,6 +60,17 @@ def test_a_line_each() -> None:
     assert lines[2].endswith("not readable: it is torn")
 
 
+def test_in_a_narrow_window_nothing_is_cut_off(tmp_path: Path) -> None:
+    about = recording()
+    about.ended = about.reason = None
+    about.participants[0].name = "Annabella-Maria-Magdalena"
+    rows = text(listing.listed([Found(tmp_path / ("r" * 22), about)]), 80)
+    assert "…" not in "".join(rows)
+    who, state = rows[0].index("who"), rows[0].index("state")
+    assert "".join(row[who:state].strip() for row in rows[1:]) == "Annabella-Maria-Magdalena,Ben"
+    assert " ".join(row[state:] for row in rows[1:]).split() == ["not", "ended:", "repair", "it"]
+
+
 @pytest.mark.parametrize("reason", listing.REASONS)
 def test_why_it_ended(reason: str) -> None:
     about = recording()
@@ -70,7 +81,7 @@ def test_why_it_ended(reason: str) -> None:
 def test_that_it_has_not_ended(tmp_path: Path) -> None:
     about = recording()
     about.ended = about.reason = None
-    assert listing.state(Found(tmp_path, about)) == "unfinished: repair it"
+    assert listing.state(Found(tmp_path, about)) == "not ended: repair it"
     (tmp_path / "recording.json").write_text("written just now")
     assert listing.state(Found(tmp_path, about)) == "is being recorded"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from array import array
 from collections.abc import Iterator
@@ -185,6 +186,18 @@ def test_nothing_is_left_of_a_file_without_content(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     film(tmp_path / "2.webm", seconds=1).abandon()
     assert len(played(tmp_path / "2.webm")["numbers"]) == 15
+
+
+def test_no_file_stays_that_could_not_be_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(matroska, "_put", full)
+    with pytest.raises(OSError, match="No space"):
+        MatroskaFile(tmp_path / "1.webm")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_file_is_written_over(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ringback.bots.media.frames import Frame
 from ringback.bots.media.incoming import Incoming
 from ringback.bots.media.part import PartFile
 from ringback.bots.media.record import Recording, RecordLimits
-from ringback.bots.media.sidecar import Participant, Reason, Sidecar
+from ringback.bots.media.sidecar import Participant, Reason, Sidecar, Sound
 from ringback.bots.media.writer import Full, Writer
 from ringback.server.protocol import Consent
 from tests.callers import PATIENCE
@@ -385,6 +385,9 @@ async def test_a_killed_process_loses_less_than_two_seconds_and_the_next_finishe
     [part] = kept(tmp_path).participants
     assert part.file == "1.webm"
     assert part.thumbnail == "1.jpg"
+    assert part.audio is None
+    assert part.video is not None
+    assert part.video.frames == len(before), "also what came after the last note"
     assert part.duration_ms == pytest.approx((len(before) - 1) / 15 * 1000, abs=5)
     assert played(tmp_path / "r1" / "1.webm")["numbers"] == before
 
@@ -409,9 +412,13 @@ def test_a_file_without_content_is_finished_too(tmp_path: Path) -> None:
     folder.mkdir()
     film(folder / "2.webm", seconds=1).abandon()
     (folder / "1.webm").write_bytes(b"")
-    people = [Participant("ann"), Participant("ben"), Participant("cid")]
+    noted = Participant("ann", "1.webm", 0, 900, 500, audio=Sound("opus", 45))
+    people = [noted, Participant("ben"), Participant("cid")]
     sidecar.write(folder, Sidecar("r1", "call", 1, participants=people))
     about = repair.repair(folder)
-    assert [part.bytes > 100 for part in about.participants] == [False, True, False]
-    assert about.participants[1].duration_ms == 980
+    assert [part.file for part in about.participants] == ["", "2.webm", ""]
+    ann, ben, _ = about.participants
+    assert (ann.bytes, ann.duration_ms, ann.audio, ann.video) == (0, 0, None, None)
+    assert ben.bytes == (folder / "2.webm").stat().st_size
+    assert ben.duration_ms == 980
     assert repair.repair(folder) == about

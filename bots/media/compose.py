@@ -58,7 +58,7 @@ def compose(
     `progress` is told the seconds that are done, and how many there are. The file appears when
     it is whole. Raises `CannotCompose`.
     """
-    found = [told for person in about.participants if (told := _look(folder, person)) is not None]
+    found = _found(folder, about)
     if not any(told.sound or told.size for told in found):
         raise CannotCompose("Nothing was recorded, so there is nothing to be put together.")
     # Before anybody is there it would show nothing.
@@ -79,6 +79,24 @@ def compose(
             draft.unlink()
 
 
+def _found(folder: Path, about: Sidecar) -> list[Told]:
+    """What there is of each. One file that cannot be read does not cost the others."""
+    found: list[Told] = []
+    unreadable: list[CannotCompose] = []
+    for person in about.participants:
+        try:
+            told = _look(folder, person)
+        except CannotCompose as problem:
+            unreadable.append(problem)
+        else:
+            found += [told] if told is not None else []
+    if unreadable and not found:
+        raise unreadable[0]
+    for error in unreadable:
+        logger.warning("Left out: %s", error)
+    return found
+
+
 def _look(folder: Path, person: Participant) -> Told | None:
     """What there is of a participant; None when there is nothing."""
     path = folder / Path(person.file).name
@@ -90,7 +108,8 @@ def _look(folder: Path, person: Participant) -> Told | None:
             sound = bool(container.streams.audio)
             length = (container.duration or 0) / 1_000_000
     except (FFmpegError, OSError) as error:
-        raise CannotCompose(f"{path} cannot be read: {error}.") from error
+        words = getattr(error, "strerror", None) or error
+        raise CannotCompose(f"{path} cannot be read: {words}.") from error
     begin = person.offset_ms / 1000
     size = max(sizes, key=lambda size: size[0] * size[1], default=None)
     if size and person.video is not None and person.video.width and person.video.height:

@@ -79,7 +79,11 @@ class MatroskaFile:
         self._cues: list[tuple[int, int]] = []
         self._webm = path.suffix == ".webm"
         self._file: BinaryIO = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by finish
-        self._put_head()
+        try:
+            self._put_head()
+        except OSError:
+            self.abandon()
+            raise
 
     def add(self, codec: Codec, size: tuple[int, int] | None, private: bytes = b"") -> Track:
         """One more track, of which blocks may follow. Raises `ValueError` when there are many."""

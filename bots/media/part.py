@@ -153,8 +153,9 @@ class PartFile:
 
     def _create(self, seen: list[Codec]) -> MatroskaFile:
         name = f"{self._number}{matroska.suffix([*self.expected, *seen])}"
+        file = MatroskaFile(self._folder / name)
         self.about.file = name
-        return MatroskaFile(self._folder / name)
+        return file
 
     def _block(self, file: MatroskaFile, seconds: float, took: Took) -> Block:
         frame, mid = took.frame, took.key[1]

@@ -5,8 +5,18 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import av
+from av import AudioStream, VideoStream
+from av.error import FFmpegError
+
 from . import matroska, sidecar, thumbnail
-from .sidecar import Participant, Sidecar
+from .payload import Codec
+from .sidecar import Participant, Pictures, Sidecar, Sound
+
+_CODECS: dict[str, Codec] = {
+    "vp8": "VP8", "vp9": "VP9", "h264": "H264",
+    "opus": "opus", "pcm_mulaw": "PCMU", "pcm_alaw": "PCMA",
+}  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +42,45 @@ def repair(folder: Path) -> Sidecar:
 
 
 def _finish(participant: Participant, path: Path) -> None:
-    participant.file = path.name
     try:
-        participant.duration_ms = matroska.repair(path)
-    except ValueError as error:
-        # Killed before its head was there: nothing was in it.
+        length = matroska.repair(path)
+        audio, video = _count(path)
+    except (ValueError, FFmpegError) as error:
+        # Killed, or without power, before its head was on the disk: nothing is in it.
         logger.warning("%s cannot be repaired: %s", path, error)
+        length, audio, video = 0, None, None
+    if audio is None and video is None:
+        participant.file, participant.bytes, participant.duration_ms = "", 0, 0
+        participant.audio = participant.video = None
+        return
+    participant.file, participant.duration_ms = path.name, length
     participant.bytes = path.stat().st_size
+    participant.audio = audio
+    before, participant.video = participant.video, video
+    if before is not None and video is not None:
+        # Larger ones may have come later than the file's head says.
+        largest = max(before, video, key=lambda pictures: pictures.width * pictures.height)
+        video.width, video.height = largest.width, largest.height
     participant.thumbnail = thumbnail.make(path)
+
+
+def _count(path: Path) -> tuple[Sound | None, Pictures | None]:
+    """What is in a file. What was noted last is older than what was written last."""
+    audio: Sound | None = None
+    video: Pictures | None = None
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            stream = packet.stream
+            codec = _CODECS.get(stream.codec_context.codec.canonical_name, "")
+            if isinstance(stream, VideoStream):
+                video = video or Pictures(codec, stream.width, stream.height)
+                video.frames += 1
+            elif isinstance(stream, AudioStream):
+                audio = audio or Sound(codec)
+                audio.frames += 1
+    return audio, video
 
 
 def unfinished(parent: Path) -> list[Path]:
