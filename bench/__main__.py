@@ -17,7 +17,7 @@ from bench.compare import QUICK, Plan, Results, Tell
 from bench.processes import ROOT, BenchError
 
 REPORT = ROOT / "docs" / "bench.md"
-SERIES = {"echo": calls.ECHO, "record": calls.RECORD}
+SERIES = {"echo": calls.ECHO, "record": calls.RECORD, "voicemail": calls.VOICEMAIL}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from aiortc.rtp import (
 from msgspec import Struct
 
 from bench.clip import BITS, Reel
+from bench.message import Speaker
 from bench.player import Player
 from bench.wire import Bare, Dial, Medium, WebRtc
 from ringback.bots.media import parts
@@ -66,12 +67,19 @@ class Caller:
     `delays`: seconds that sounds were under way, there and back, once `timed` was asked for.
     """
 
-    def __init__(self, reels: Mapping[str, Reel], certificate: parts.Certificate) -> None:
+    def __init__(
+        self,
+        reels: Mapping[str, Reel],
+        certificate: parts.Certificate,
+        label: str | None = None,
+    ) -> None:
         self.delays: list[float] = []
         self.asked = 0
         self._reels = reels
         self._wire: WebRtc | Bare
         self._certificate = certificate
+        self._label = label
+        self._speaker: Speaker | None = None
         self._players: dict[str, Player] = {}
         self._video_type = -1
         self._packets = self._pictures = self._sounds = 0
@@ -82,7 +90,9 @@ class Caller:
     @asynccontextmanager
     async def call(self, dial: Dial) -> AsyncIterator[None]:
         """A call that is connected and silent until `play`."""
-        self._wire = wire = WebRtc(self._take, self._certificate, tuple(self._reels))
+        self._wire = wire = WebRtc(self._take, self._certificate, tuple(self._reels), self._label)
+        if wire.channel is not None:
+            self._speaker = Speaker(wire.channel)
         async with wire.call(dial):
             yield
             self.stop()
@@ -112,6 +122,8 @@ class Caller:
         """Send no more, neither media nor reports."""
         for player in self._players.values():
             player.stop()
+        if self._speaker is not None:
+            self._speaker.stop()
         if self._timer is not None:
             self._timer.cancel()
 

@@ -22,12 +22,14 @@ CORE = "% of a core"
 
 class Series(Struct, frozen=True):
     """One kind of call. `starts`: who is measured; `aims`: the ratio of Ringback's cost to that
-    of each other, by name; `fit`: how many calls one core is to hold."""
+    of each other, by name; `fit`: how many calls one core is to hold; `counted`: whether
+    losses can be told."""
 
     what: str
     starts: dict[str, Start]
     aims: dict[str, float]
     fit: int | None = None
+    counted: bool = True
 
 
 ECHO = Series(
@@ -50,6 +52,16 @@ RECORD = Series(
         "aiortc, webm": contestants.codecs("webm"),
     },
     {JANUS: 1.0, f"{AIORTC}, mp4": 1 / 40},
+)
+
+VOICEMAIL = Series(
+    "voicemail, recording and playing in turns",
+    {
+        "Ringback": contestants.ringback("voicemail"),
+        "Janus": contestants.gateway("recordplay", video=False),
+    },
+    {},
+    counted=False,
 )
 
 
@@ -125,7 +137,7 @@ class _Run:
         plan, most = self._plan, dict[str, list[float]]()
         for one in self._running:
             steps = plan.codec_fit if one.codec else plan.fit
-            if not steps:
+            if not steps or not self._series.counted:
                 continue
             self._tell(f"{self._series.what}: as many as fit at {one.name}")
             best, why = await limits.fit(self._generators, one, steps, (plan.call, plan.warm))
@@ -179,8 +191,10 @@ class _Run:
 def _proof(what: str, name: str, calls: int, held: list[Held]) -> str:
     rate = sum(one.sent.packets for one in held) / sum(one.seconds for one in held)
     lost, total = sum(one.lost for one in held), sum(one.total for one in held)
+    back = sum(one.back.packets for one in held) / sum(one.seconds for one in held)
     load = max(one.generator / one.seconds for one in held) * 100
+    told = f"{lost:,} of {total:,} lost" if total else f"{back:.0f} packets/s came back"
     return (
-        f"{what}, {calls} at once, {name}: {rate:.0f} packets/s, {lost:,} of {total:,} lost; "
+        f"{what}, {calls} at once, {name}: {rate:.0f} packets/s, {told}; "
         f"the generator used {load:.0f} % of a core"
     )

@@ -21,7 +21,8 @@ AIORTC = "aiortc"
 
 class Contestant(Struct, frozen=True):
     """A server that runs. `exact`: it sends back just what it gets, so every packet can be
-    counted; `codec`: it decodes, so few calls fit. What it records comes into `files`."""
+    counted; `codec`: it decodes, so few calls fit; without `video` it gets sound alone. What it
+    records comes into `files`."""
 
     name: str
     way: Way
@@ -29,6 +30,7 @@ class Contestant(Struct, frozen=True):
     exact: bool = True
     codec: bool = False
     files: Path | None = None
+    video: bool = True
 
 
 Start = Callable[[AsyncExitStack, Path], Awaitable[Contestant | None]]
@@ -50,7 +52,10 @@ def ringback(bot: str) -> Start:
         if bot not in await child.line("Bots on the line: "):
             return None
         files = data / "recordings" if bot == "recorder" else None
-        return Contestant(RINGBACK, Way("ringback", port, bot), bots_of(child.pid), files=files)
+        way, video = Way("ringback", port, bot), bot != "voicemail"
+        exact = bot == "echo"
+        pid = bots_of(child.pid)
+        return Contestant(RINGBACK, way, pid, exact=exact, files=files, video=video)
 
     return start
 
@@ -63,7 +68,7 @@ def bots_of(pid: int) -> int:
     return children[0].pid
 
 
-def gateway(plugin: str) -> Start:
+def gateway(plugin: str, *, video: bool = True) -> Start:
     """Janus, with one of its plugins."""
 
     async def start(stack: AsyncExitStack, folder: Path) -> Contestant | None:
@@ -73,7 +78,8 @@ def gateway(plugin: str) -> Start:
         child, port = await janus.start(folder / "janus", place)
         await stack.enter_async_context(child)
         files = folder / "janus" / "recordings" if plugin == "recordplay" else None
-        return Contestant(JANUS, Way("janus", port, plugin), child.pid, files=files)
+        way, exact = Way("janus", port, plugin), plugin == "echotest"
+        return Contestant(JANUS, way, child.pid, exact=exact, files=files, video=video)
 
     return start
 

@@ -56,9 +56,9 @@ class Generators:
         """Hang all up; what they did in all."""
         return await self._all([Close(echo)] * len(self._children))
 
-    async def set_up(self, way: Way, calls: int) -> None:
+    async def set_up(self, way: Way, calls: int, *, video: bool = True) -> None:
         """Make calls one after the other, without media."""
-        await self._ask(self._children[0], SetUp(way, calls))
+        await self._ask(self._children[0], SetUp(way, calls, video))
 
     async def _all(self, commands: Sequence[Command]) -> Seen:
         asked = zip(self._children, commands, strict=True)

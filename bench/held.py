@@ -51,14 +51,15 @@ async def hold(
     clock = CpuClock(contestant.pid)
     if contestant.files is not None:
         recorded.clear(contestant.files)
-    await generators.open(contestant.way, calls, timed=contestant.exact)
+    way, video = contestant.way, contestant.video
+    await generators.open(way, calls, video=video, timed=contestant.exact)
     await asyncio.sleep(warm)
     before = await generators.look()
     cpu, began = clock.seconds(), time.monotonic()
     await asyncio.sleep(seconds)
     after = await generators.look()
     cpu, took = clock.seconds() - cpu, time.monotonic() - began
-    end = await generators.close(echo=contestant.exact and contestant.files is None)
+    end = await generators.close(echo=contestant.exact)
     lost, total = await _lost(contestant, end.sent, end.back, calls)
     sent, back = after.sent.since(before.sent), after.back.since(before.back)
     generator = after.cpu - before.cpu
@@ -66,7 +67,10 @@ async def hold(
 
 
 async def _lost(contestant: Contestant, sent: Counts, back: Counts, calls: int) -> tuple[int, int]:
-    """How much was lost of how much, from the first packet of the calls to the last."""
+    """How much was lost of how much, from the first packet of the calls to the last; of sound
+    alone that is recorded nothing can be told."""
+    if not contestant.video:
+        return 0, 0
     if contestant.files is not None:
         # The end of the last picture may never have been told from that of the call.
         wanted = sent.pictures - calls

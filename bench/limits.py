@@ -18,10 +18,10 @@ _SLACK = 0.98
 
 async def memory_per_call(generators: Generators, contestant: Contestant, several: int) -> float:
     """Megabytes that each call beyond the first adds, at a server that has served none yet."""
-    await generators.open(contestant.way, 1)
+    await generators.open(contestant.way, 1, video=contestant.video)
     await asyncio.sleep(SETTLE)
     first = memory(contestant.pid)
-    await generators.open(contestant.way, several - 1)
+    await generators.open(contestant.way, several - 1, video=contestant.video)
     await asyncio.sleep(SETTLE)
     grown = memory(contestant.pid) - first
     await generators.close(echo=False)
@@ -31,10 +31,10 @@ async def memory_per_call(generators: Generators, contestant: Contestant, severa
 
 async def set_up(generators: Generators, contestant: Contestant, calls: int) -> float:
     """Milliseconds of processor that making a call and ending it takes."""
-    await generators.set_up(contestant.way, 1)
+    await generators.set_up(contestant.way, 1, video=contestant.video)
     clock = CpuClock(contestant.pid)
     before = clock.seconds()
-    await generators.set_up(contestant.way, calls)
+    await generators.set_up(contestant.way, calls, video=contestant.video)
     await asyncio.sleep(SETTLE / 2)
     return (clock.seconds() - before) / calls * 1000
 

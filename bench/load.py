@@ -20,6 +20,7 @@ from msgspec import Struct
 from bench import clip
 from bench.caller import Caller, Counts
 from bench.dial import Way, dial
+from bench.message import LABEL
 from bench.processes import BenchError, answer_lines
 from ringback.bots.media.parts import Certificate
 
@@ -54,6 +55,7 @@ class SetUp(Struct, frozen=True, tag=True):
 
     way: Way
     calls: int
+    video: bool = True
 
 
 Command = Open | Look | Close | SetUp
@@ -88,9 +90,10 @@ class Load:
                 await self.open(command)
             case Close() as command:
                 return msgspec.json.encode(await self.end(command))
-            case SetUp(way=way, calls=calls):
+            case SetUp(way=way, calls=calls, video=video):
+                reels = {k: reel for k, reel in self._reels.items() if video or k == "audio"}
                 for _ in range(calls):
-                    async with Caller(self._reels, self._certificate).call(dial(way)):
+                    async with Caller(reels, self._certificate).call(dial(way)):
                         pass
         return msgspec.json.encode(self.look())
 
@@ -110,8 +113,8 @@ class Load:
 
     async def _hold(self, command: Open, timed: bool, ready: asyncio.Future[None]) -> None:
         reels = {k: reel for k, reel in self._reels.items() if command.video or k == "audio"}
-        caller = Caller(reels, self._certificate)
         way = command.way
+        caller = Caller(reels, self._certificate, LABEL if way.to == LABEL else None)
         context = caller.bare(way.port) if way.kind == "bare" else caller.call(dial(way))
         try:
             async with context:

@@ -40,6 +40,9 @@ it. ICE, DTLS and SRTP are those of any call. Every packet that comes back is op
 ([bench/caller.py](../bench/caller.py)); the load generator says how much processor it used
 itself, and a run in which it had too little fails.
 
+**Voicemail.** Sound alone, recorded for two and a half seconds, played back, recorded anew, and
+so on; Janus beside it only records, and its plugin has no such conversation.
+
 **Lost.** For echoes packets, from the first to the last one sent; for aiortc, which makes new
 packets, pictures. For recordings pictures, counted in the files afterwards. Janus writes packets
 to a file that must be converted before it can be played; Ringback's and aiortc's files play as
@@ -52,5 +55,5 @@ through the kernel, and the caller's own part, are in it. **As many as fit.** Th
 to one core, the load generator to the others; the number of calls grows until something is lost.
 
 `make bench ARGS=--quick` gives a first idea in about two minutes, `ARGS="--only chat"` (or
-`echo`, `record`) one part; neither writes this file.
+`echo`, `record`, `voicemail`) one part; neither writes this file.
 """

@@ -53,9 +53,16 @@ class Wire(Protocol):
 
 
 class WebRtc:
-    """A call over ICE, DTLS and SRTP. Enter `call`, then `send`."""
+    """A call over ICE, DTLS and SRTP, with a data channel if it has a `label`. Enter `call`,
+    then `send`."""
 
-    def __init__(self, take: Take, certificate: parts.Certificate, kinds: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        take: Take,
+        certificate: parts.Certificate,
+        kinds: tuple[str, ...],
+        label: str | None = None,
+    ) -> None:
         self.media: dict[str, Medium] = {}
         self._take = take
         self._cipher: parts.Cipher | None = None
@@ -67,6 +74,8 @@ class WebRtc:
         parts.use_certificate(self._pc, certificate)
         for kind in kinds:
             self._add(kind)
+        # After the media: aiortc stops the common transport of a channel that came first.
+        self.channel = self._pc.createDataChannel(label) if label is not None else None
 
     def _add(self, kind: str) -> None:
         transceiver: RTCRtpTransceiver = self._pc.addTransceiver(kind)

@@ -17,9 +17,10 @@ import av
 import msgspec
 import psutil
 import pytest
+from aiortc import RTCDataChannel
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
-from bench import calls, clip, contestants, generators, held, janus, limits, recorded
+from bench import calls, clip, contestants, generators, held, janus, limits, message, recorded
 from bench.caller import Counts
 from bench.compare import Plan
 from bench.contestants import Contestant
@@ -173,6 +174,37 @@ def test_a_generator_without_time_is_not_trusted() -> None:
         generators.check(4.6, 5)
 
 
+class Heard:
+    """A data channel, as far as a speaker knows one."""
+
+    def __init__(self) -> None:
+        self.readyState = "open"
+        self.said: list[str] = []
+        self.hear: Callable[[str], None] = lambda _text: None
+
+    def on(self, _event: str, hear: Callable[[str], None]) -> None:
+        self.hear = hear
+
+    def send(self, text: str) -> None:
+        self.said.append(text)
+
+
+async def test_a_speaker_records_listens_and_does_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(message, "SAID", 0.0)
+    channel = Heard()
+    speaker = message.Speaker(cast(RTCDataChannel, channel))
+    for state in ("greeting", "recording", "recorded", "playing", "recorded"):
+        channel.hear(f'{{"state":"{state}","seconds":1}}')
+        await asyncio.sleep(0.01)
+    assert channel.said == ['{"do":"stop"}', '{"do":"listen"}', '{"do":"redo"}']
+    channel.readyState = "closed"
+    channel.hear('{"state":"recorded"}')
+    speaker.stop()
+    assert len(channel.said) == 3
+
+
 # --- what was held -----------------------------------------------------------------------
 
 
@@ -312,7 +344,11 @@ async def test_a_server_that_refuses_a_call(tmp_path: Path) -> None:
 
 
 @needs_address
-@pytest.mark.parametrize("series", [calls.ECHO, calls.RECORD], ids=["echo", "record"])
+@pytest.mark.parametrize(
+    "series",
+    [calls.ECHO, calls.RECORD, calls.VOICEMAIL],
+    ids=["echo", "record", "voicemail"],
+)
 async def test_calls_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, series: calls.Series
 ) -> None:
