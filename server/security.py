@@ -40,7 +40,7 @@ _NEVER = ("accelerometer", "geolocation", "gyroscope", "hid", "magnetometer", "m
           "payment", "serial", "usb", "xr-spatial-tracking")  # fmt: skip
 _IN_CALLS = ("camera", "microphone", "display-capture", "autoplay", "fullscreen",
              "picture-in-picture", "screen-wake-lock", "speaker-selection")  # fmt: skip
-_CALL_PAGES = ("/room/", "/call/")
+_CALL_PAGES = ("/room/", "/call/", "/voicemail/")
 _HSTS = "max-age=31536000"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -36,7 +36,7 @@ WORLD = {
 # Browser code that runs without a page: in a test, or one day in a worker.
 PAGELESS = (
     "wire.js", "phone.js", "call.js", "link.js", "local-media.js", "outbox.js",
-    "call-recording.js", "recorder-leg.js", "playback.js",
+    "call-recording.js", "recorder-leg.js", "playback.js", "voicemail-call.js",
 )  # fmt: skip
 PAGE_WORDS = re.compile(
     r"\b(document|window|HTML\w*Element|querySelector\w*|innerHTML|getElementById|"

@@ -109,6 +109,7 @@ export class CallView {
     // Calling the recorder is agreeing to be recorded: that is said where one dials.
     part("again").hidden = current?.end.reason === null || current?.peer === RECORDER;
     part("shrink").hidden = !IN_CALL.has(state);
+    part("leave-message").hidden = !current?.voicemail;
     this.#second(state);
     this.#ended(state === "ended" ? current : null);
     this.#controls.show(state);

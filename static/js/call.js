@@ -55,6 +55,8 @@ export class Call extends Emitter {
   endedAt = null;
   /** @type {End} */
   end = { reason: null, words: "" };
+  /** Whether the caller may leave a message, now that nobody answered. */
+  voicemail = false;
   /** The version of the text that calling the recorder agrees to. */
   consent = "";
   /** Whether the own camera was on at the end. */
@@ -79,8 +81,9 @@ export class Call extends Emitter {
    * @param {(message: ClientMessage) => void} options.tell
    * @param {() => IceServer[]} options.iceServers
    * @param {() => Tracks} options.tracks
+   * @param {string} [options.channel]  sound alone, and a data channel of this label
    */
-  constructor({ id, peer, bot, outgoing, tell, iceServers, tracks }) {
+  constructor({ id, peer, bot, outgoing, tell, iceServers, tracks, channel = "" }) {
     super();
     this.id = id;
     this.peer = peer;
@@ -101,6 +104,7 @@ export class Call extends Emitter {
       outgoing,
       iceServers,
       tracks,
+      channel,
       hearer: {
         describe: (description) => this.tell({ type: "description", call: id, description }),
         candidate: (candidate) => this.tell({ type: "candidate", call: id, candidate }),

@@ -50,12 +50,16 @@ export class Link {
    * @param {boolean} options.polite  gives way when both offer at once
    * @param {Tracks} options.tracks
    * @param {LinkHearer} options.hearer
+   * @param {string} [options.channel]  sound alone, and a data channel of this label
    */
-  constructor({ iceServers, polite, tracks, hearer }) {
+  constructor({ iceServers, polite, tracks, hearer, channel = "" }) {
     this.polite = polite;
     this.tracks = { ...tracks };
     this.hearer = hearer;
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.kinds = /** @type {("audio" | "video")[]} */ (channel ? ["audio"] : ["audio", "video"]);
+    /** @type {RTCDataChannel | null} */
+    this.channel = channel ? this.pc.createDataChannel(channel) : null;
     this.pc.onicecandidate = ({ candidate }) => this.#found(candidate);
     this.pc.onconnectionstatechange = () => this.hearer.state(this);
     this.pc.oniceconnectionstatechange = () => this.hearer.state(this);
@@ -84,7 +88,7 @@ export class Link {
    * @returns {Promise<Description>}
    */
   async offer() {
-    for (const kind of /** @type {const} */ (["audio", "video"])) {
+    for (const kind of this.kinds) {
       const track = this.tracks[kind];
       this.#add(kind, track ?? kind);
     }

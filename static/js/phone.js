@@ -32,6 +32,8 @@ const missedWords = (peer) => `You missed a call from ${peer}.`;
 export class Phone extends Emitter {
   /** The call of this page, also after its end until it is put away. @type {Call | null} */
   current = null;
+  /** Calls of this page that somebody else minds. @type {Set<string>} */
+  besides = new Set();
   #rings = new Rings();
   #winner = "";
   /** @type {SavedPhone | null} */
@@ -202,7 +204,7 @@ export class Phone extends Emitter {
   }
 
   /** @param {Ended} ended */
-  #ended({ call: id, reason, message, winner }) {
+  #ended({ call: id, reason, message, winner, voicemail = false }) {
     const ring = this.#silence(id);
     if (ring && reason !== "declined" && reason !== "glare") {
       const missed = reason === "cancelled" || reason === "no_answer";
@@ -211,6 +213,7 @@ export class Phone extends Emitter {
     }
     const mine = this.current?.id === id ? this.current : null;
     if (!mine) return;
+    mine.voicemail = voicemail;
     if (reason === "glare" && winner && mine.live) this.#lostGlare(mine, winner, message);
     else if (mine.live) mine.finish(reason, message);
     else if (mine.end.reason === null) mine.finish(reason, message);
@@ -269,7 +272,9 @@ export class Phone extends Emitter {
       live.finish("lost", `The connection to ${live.peer} was lost.`);
     }
     if (plan.call) this.#restore(plan.call.saved, plan.call.fate);
-    for (const call of plan.hangUp) this.#tell({ type: "hangup", call });
+    for (const call of plan.hangUp) {
+      if (!this.besides.has(call)) this.#tell({ type: "hangup", call });
+    }
     this.#changed();
   }
 

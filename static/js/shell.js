@@ -9,11 +9,13 @@ import { LocalMedia } from "./local-media.js";
 import { socketUrl, watchPage } from "./page.js";
 import { Phone } from "./phone.js";
 import { leave, rememberName, take } from "./saved.js";
+import { VoicemailCall } from "./voicemail-call.js";
+import { VoicemailView } from "./voicemail-view.js";
 import { watchVoicemail } from "./voicemail-badge.js";
 import { Wire } from "./wire.js";
 
 /** @typedef {{wire: Wire, media: LocalMedia, phone: Phone, view: CallView,
- *   setWaiting: (count: number) => void}} Shell */
+ *   voicemail: VoicemailCall, setWaiting: (count: number) => void}} Shell */
 
 const WAITING_ALLOWED = "ringback.call-waiting";
 
@@ -49,6 +51,8 @@ export function startShell(name) {
   new CallSounds(phone);
   const banner = new Banner(wire);
   wire.on("welcome", () => wire.tell({ type: "settings", call_waiting: callWaiting() }));
+  const voicemail = new VoicemailCall({ wire, phone, media });
+  new VoicemailView(voicemail, phone);
   watchVoicemail(wire, name);
   phone.on("missed", ({ words }) => note(words));
   watchPage(wire, () => {
@@ -56,5 +60,6 @@ export function startShell(name) {
     if (session) leave({ name, session, phone: phone.save() });
   });
   wire.start();
-  return { wire, media, phone, view, setWaiting: (count) => banner.setWaiting(count) };
+  const setWaiting = (/** @type {number} */ count) => banner.setWaiting(count);
+  return { wire, media, phone, view, voicemail, setWaiting };
 }

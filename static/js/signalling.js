@@ -42,8 +42,10 @@ export class Signalling {
    * @param {() => IceServer[]} options.iceServers
    * @param {() => Tracks} options.tracks
    * @param {SignallingHearer} options.hearer
+   * @param {string} [options.channel]  see `Link`
    */
-  constructor({ outgoing, iceServers, tracks, hearer }) {
+  constructor({ outgoing, iceServers, tracks, hearer, channel = "" }) {
+    this.channel = channel;
     this.outgoing = outgoing;
     this.iceServers = iceServers;
     this.tracks = tracks;
@@ -163,6 +165,7 @@ export class Signalling {
       iceServers: this.iceServers(),
       polite: !this.outgoing,
       tracks: this.tracks(),
+      channel: this.channel,
       hearer: {
         describe,
         candidate,

@@ -23,6 +23,7 @@ export function watchVoicemail(wire, name) {
     const now = unheard + elsewhere;
     number.textContent = String(now);
     badge.hidden = now === 0;
+    link.setAttribute("aria-label", now === 0 ? "Voicemail" : `Voicemail, ${now} new`);
     if (now <= before) return;
     const words = now === 1 ? "You have a new message." : `You have ${now} new messages.`;
     note(`${words}${full ? " Your voicemail is nearly full." : ""}`);

@@ -32,7 +32,7 @@ function equip(place) {
     if (element instanceof HTMLElement) paintAvatar(element, element.dataset["avatar"] ?? "");
   }
   for (const audio of place.querySelectorAll("audio")) {
-    if (audio.closest("#phone") === null) audio.addEventListener("play", () => played(audio));
+    if (audio.closest("dialog") === null) audio.addEventListener("play", () => played(audio));
     audio.addEventListener("error", () => note("This browser cannot play this message."));
   }
 }
@@ -126,7 +126,11 @@ for (const [done, words] of Object.entries(DONE)) {
   note(words);
 }
 if (username) {
-  const { wire } = startShell(username);
+  const { wire, voicemail } = startShell(username);
+  document.addEventListener("click", ({ target }) => {
+    if (target instanceof Element && target.closest("#record-greeting")) voicemail.greet();
+  });
+  voicemail.on("ended", () => void refresh());
   let total = document.querySelectorAll(".message-row").length;
   wire.on("voicemail", (change) => {
     if (change.total !== total) void refresh();
