@@ -7,6 +7,7 @@ uses. Each test says in a sentence what was relied on; that file is then to be a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import inspect
 import logging
@@ -29,7 +30,9 @@ from aiortc import (
     RTCSessionDescription,
     rtcdtlstransport,
 )
+from aiortc.codecs import CODECS
 from aiortc.exceptions import InvalidStateError
+from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcicetransport import RTCIceParameters
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Error, Policy, Session
@@ -127,6 +130,23 @@ async def test_a_section_that_connects_while_its_transport_closes(
     # If this does not raise any more, `stop_connecting` has no reason.
     with pytest.raises(InvalidStateError):
         await dtls.transport.start(RTCIceParameters())
+
+
+@needs_address
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_receiver_that_stands_still_estimates_nothing(ours: bool) -> None:
+    caller, pc = Caller(audio=None), RTCPeerConnection(CONFIGURATION)
+    offer = RTCSessionDescription(await caller.offer(), "offer")
+    offered = parts.Negotiator(lambda kind: CODECS[kind], lambda codecs: codecs)
+    with parts.negotiating(offered) if ours else contextlib.nullcontext():
+        await pc.setRemoteDescription(offer)
+    [transceiver] = pc.getTransceivers()
+    estimator = vars(transceiver.receiver)["_RTCRtpReceiver__remote_bitrate_estimator"]
+    assert isinstance(estimator, RemoteBitrateEstimator) is not ours, (
+        "RTCRtpReceiver no longer makes its estimator in its constructor, by this name"
+    )
+    await pc.close()
+    await caller.close()
 
 
 async def test_a_connection_without_media_has_no_transport() -> None:

@@ -27,8 +27,10 @@ from aiortc import (
     RTCRtpReceiver,
     RTCRtpTransceiver,
     rtcpeerconnection,
+    rtcrtpreceiver,
 )
 from aiortc.codecs import CODECS
+from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
@@ -243,6 +245,12 @@ def _find_common(local: Codecs, remote: Codecs) -> Codecs:
     return _common(local, remote) if own is None else own.common(remote)
 
 
+def _estimator() -> RemoteBitrateEstimator | None:
+    """None for connections whose receivers stand still: it holds a thousand objects."""
+    return RemoteBitrateEstimator() if _negotiator.get() is None else None
+
+
+rtcrtpreceiver.RemoteBitrateEstimator = _estimator  # type: ignore[attr-defined,assignment]
 rtcpeerconnection.CODECS = _KnownCodecs(CODECS)  # type: ignore[attr-defined]
 rtcpeerconnection.find_common_codecs = _find_common  # type: ignore[assignment]
 
