@@ -236,13 +236,19 @@ class Attendant:
         send = send and self._message.said
         if not send:
             await self._message.discard()
-        self._tell("sent" if send else "discarded", self._message.seconds)
         told = protocol.TellMessage(
             message=self._order.id,
             state="left" if send else "discarded",
             seconds=round(self._message.seconds, 2),
         )
-        await self._line.ask(told)
+        try:
+            await self._line.ask(told)
+        except Exception:
+            self._tell("failed", 0.0)
+            await asyncio.sleep(GOODBYE)
+            raise
+        # Not before: what the exchange did not take nobody will ever hear.
+        self._tell("sent" if send else "discarded", self._message.seconds)
 
     def _tell(self, state: State, seconds: float) -> None:
         self._told = state

@@ -22,6 +22,7 @@ from ringback.bots.media.endpoint import Endpoint
 from ringback.bots.media.record import RecordLimits
 from ringback.bots.voicemail import BEEP_PITCH
 from ringback.server import protocol as p
+from ringback.server.engine.base import EngineError
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import EXCHANGE, SECRET
 from ringback.server.voicebox import VoiceMessage
@@ -272,6 +273,29 @@ async def test_without_room_the_caller_is_told(new_box: NewBox) -> None:
     await talk.until("failed")
     await talk.until("discarded")
     await ann.event(p.Ended)
+    assert await box.messages() == []
+
+
+async def test_nobody_is_told_that_it_is_sent_before_it_is_stored(
+    new_box: NewBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await new_box()
+
+    async def broken(*_: object) -> None:
+        raise EngineError("the disk is full")
+
+    monkeypatch.setattr(box.server.app[EXCHANGE].voicemails, "tell", broken)
+    ann, _, missed = await box.declined()
+    talk = await box.dial(ann, after=missed)
+    await talk.until("greeting")
+    talk.do("stop")
+    await talk.until("recording")
+    await asyncio.sleep(1.5)
+    talk.do("send")
+    async with asyncio.timeout(PATIENCE):
+        while (state := (await talk.states.get())["state"]) != "failed":
+            assert state != "sent"
+    assert (await ann.event(p.Ended)).reason is p.Reason.LOST
     assert await box.messages() == []
 
 
