@@ -223,3 +223,17 @@ async def test_only_so_many_addresses_are_heard(guarded: Guarded) -> None:
     heard = guarded.guard.heard
     guarded.arrive(CHECK)
     assert guarded.guard.heard == heard + 1
+
+
+async def test_strangers_cannot_silence_the_peer(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded.arrive(SRTP)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(int(guard.BURST) + 9):
+        guarded.arrive(CHECK, ("192.0.2.99", 4000))
+    assert guarded.guard.dropped["flood"] >= 9
+    heard = guarded.guard.heard
+    guarded.arrive(CHECK)
+    assert guarded.guard.heard == heard + 1

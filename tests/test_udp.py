@@ -74,6 +74,28 @@ async def test_data_goes_both_ways(joined: Joined) -> None:
     assert await caller.recv() == b"\x80pong"
 
 
+async def test_data_goes_both_ways_over_ipv6() -> None:
+    caller, ours = (
+        Connection(ice_controlling=controlling, use_ipv4=False) for controlling in (True, False)
+    )
+    hub = Hub()
+    hub.attach(ours)
+    if not await _candidates(Connection(ice_controlling=True, use_ipv4=False)):
+        pytest.skip("this machine has no IPv6 address but that of loopback")
+    await join(caller, ours)
+    for _ in range(2):
+        await caller.send(b"\x80ping")
+        assert await ours.recv() == b"\x80ping"
+        await ours.send(b"\x80pong")
+        assert await caller.recv() == b"\x80pong"
+    pair = parts.nominated(ours)
+    assert pair is not None
+    assert ":" in pair.remote_addr[0]
+    for end in (caller, ours):
+        await end.close()
+    assert not hub.dropped
+
+
 async def test_many_calls_share_one_socket_and_each_hears_its_own(joined: Joined) -> None:
     hub = Hub()
     pairs = [await joined(hub) for _ in range(5)]

@@ -30,6 +30,23 @@ _MIN_STUN, _MIN_DTLS, _MIN_MEDIA = 20, 13, 12
 logger = logging.getLogger(__name__)
 
 
+class _Bucket:
+    """How many more STUN messages are heard: `BURST` at once, `CHECKS` a second."""
+
+    def __init__(self) -> None:
+        self._left, self._since = BURST, time.monotonic()
+
+    def take(self) -> bool:
+        """One of them, if there is one."""
+        now = time.monotonic()
+        self._left = min(BURST, self._left + CHECKS * (now - self._since))
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Guard:
     """Stands before the sockets of one ICE connection.
 
@@ -42,7 +59,7 @@ class Guard:
         self.dropped: Counter[str] = Counter()
         self.blocked = False
         self._callers: set[object] = set()
-        self._checks, self._checked = BURST, time.monotonic()
+        self._strangers, self._peer = _Bucket(), _Bucket()
         self._connection = connection
         self._media = media
         parts.refuse_data(connection, self._refuse)
@@ -72,7 +89,11 @@ class Guard:
 
         def received(data: bytes, address: tuple[Any, ...]) -> None:
             if data and data[0] < 4:
-                if self._stun(stun, data, address):
+                # What strangers send must not silence the peer.
+                proven = address in known or self._learn(protocol, address, known)
+                if not self._hear(address, proven):
+                    self.dropped["flood"] += 1
+                elif self._stun(stun, data, address):
                     self.heard += address in known or self._learn(protocol, address, known)
             elif address in known or self._learn(protocol, address, known):
                 take(data)
@@ -91,9 +112,6 @@ class Guard:
         if not _MIN_STUN <= len(data) <= parts.DATAGRAM:
             self.dropped["malformed"] += 1
             return False
-        if not self._hear(address):
-            self.dropped["flood"] += 1
-            return False
         try:
             stun(data, address)
         except (ValueError, struct.error, LookupError, AssertionError, OSError) as error:
@@ -102,16 +120,14 @@ class Guard:
             return False
         return True
 
-    def _hear(self, address: object) -> bool:
-        """Whether one more check is heard, from there."""
-        now = time.monotonic()
-        self._checks = min(BURST, self._checks + CHECKS * (now - self._checked))
-        self._checked = now
-        if self._checks < 1 or (
-            address not in self._callers and len(self._callers) >= MAX_ADDRESSES
-        ):
+    def _hear(self, address: object, proven: bool) -> bool:
+        """Whether one more STUN message is heard, from there."""
+        if proven:
+            return self._peer.take()
+        if address not in self._callers and len(self._callers) >= MAX_ADDRESSES:
             return False
-        self._checks -= 1
+        if not self._strangers.take():
+            return False
         self._callers.add(address)
         return True
 
