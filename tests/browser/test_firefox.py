@@ -1,19 +1,25 @@
-"""Firefox as a caller of echo, through our own page."""
+"""Firefox as a caller of echo and of the recorder, through our own page."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import pytest_asyncio
 
 from tests.browser.codecs import only
 from tests.browser.firefox import Firefox, firefox
 from tests.browser.person import PATIENCE
+from tests.browser.test_recorded import FEW, Place, place, watch
 from tests.callers import needs_address
 
+__all__ = ["place"]
 pytestmark = needs_address
 
 NUMBERS = count(1)
@@ -27,8 +33,10 @@ async def window() -> AsyncIterator[Firefox]:
         yield opened
 
 
-async def calling(window: Firefox, url: str, script: str = "", *, camera: bool = True) -> None:
-    """Somebody new, in a call with echo."""
+async def calling(
+    window: Firefox, url: str, script: str = "", *, camera: bool = True, to: str = "echo"
+) -> None:
+    """Somebody new, in a call with a bot."""
     await window.visit(f"{url}/")
     await window.somebody(script)
     await window.visit(f"{url}/call/")
@@ -37,7 +45,7 @@ async def calling(window: Firefox, url: str, script: str = "", *, camera: bool =
     await window.until("() => document.body.dataset.wire === 'open'")
     if not camera:
         await window.click("//input[@id='with-camera']")
-    await window.fill("//input[@id='who']", "echo")
+    await window.fill("//input[@id='who']", to)
     await window.click("//form[@id='dial']//button")
     await window.until(STATE, "connected")
 
@@ -81,6 +89,39 @@ async def test_another_page_ends_the_call(exchange: str, window: Firefox) -> Non
     await receives(window)
     await window.visit(f"{exchange}/")
     assert await window.run("() => location.pathname") == "/"
+
+
+@pytest.mark.parametrize("codec", ["vp8", "vp9"])
+async def test_what_it_sends_is_recorded(place: Place, window: Firefox, codec: str) -> None:
+    await calling(window, place.url, only(f"video/{codec}"), to="recorder")
+    encoded = """async ([enough, patience]) => {
+      const end = performance.now() + patience;
+      for (let most = 0; most < enough;) {
+        if (performance.now() > end) return false;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const stats = await inside.connections.at(-1).getStats();
+        for (const row of stats.values()) most = Math.max(most, row.framesEncoded ?? 0);
+      }
+      return true;
+    }"""
+    assert await window.run(encoded, [45, PATIENCE * 1000])
+    await hang_up(window)
+    for _ in range(round(PATIENCE * 10)):
+        if any(map(_ended, place.recordings.glob("*/recording.json"))):
+            break
+        await asyncio.sleep(0.1)
+    [path] = place.recordings.glob("*/1.*m")
+    film = watch(path)
+    assert film.pictures > 30
+    assert film.moves >= FEW
+    assert film.seconds > 1
+    assert film.loud > 100
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name.removeprefix("lib") == codec
+
+
+def _ended(sidecar: Path) -> bool:
+    return json.loads(sidecar.read_text())["ended"] is not None
 
 
 # The last: the fake camera of Firefox shows nothing any more once it was turned off.
