@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import wave
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,35 @@ def test_sound_and_pictures_come_in_the_order_of_their_times(tmp_path: Path) -> 
 
 def first_of(kind: str, pieces: list[Piece]) -> Piece:
     return next(piece for piece in pieces if piece.kind == kind)
+
+
+def test_closing_waits_for_what_is_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a caller gives up, the thread that reads does not: FFmpeg must not lose its file."""
+    reader = FileReader(clip(tmp_path / "clip.webm"), BROWSER)
+    reading, go_on = threading.Event(), threading.Event()
+    more = reader._more
+
+    def slow() -> None:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        more()
+
+    monkeypatch.setattr(reader, "_more", slow)
+    with ThreadPoolExecutor(2) as pool:
+        pieces = pool.submit(reader.read)
+        assert reading.wait(PATIENCE)
+        closing = pool.submit(reader.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)
+        go_on.set()
+        closing.result(PATIENCE)
+        assert pieces.result(PATIENCE) != []
+    assert reader.read() == []
+    reader.rewind()
+    assert reader.read() == []
+    reader.close()
 
 
 def test_a_kind_that_is_not_wanted_is_not_read(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """A file's sound and pictures, coded as they are where the peer can take that. Blocking.
 
-For a worker thread; used by one thread at a time.
+For worker threads; a reader is read, begun again and closed by one at a time.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,8 @@ class FileReader:
     """Opens a file for a peer that takes the codecs given for each kind (none: not wanted).
 
     The first stream of each kind is read; `length` is how long it is as far as it was read, in
-    seconds. Raises `CannotPlay`.
+    seconds. Whoever gives up a read that runs in a thread may close at once: it waits for the
+    read, and what is read later is the end. Raises `CannotPlay`.
     """
 
     def __init__(self, path: Path, codecs: Mapping[Kind, Collection[Codec]]) -> None:
@@ -103,6 +105,9 @@ class FileReader:
         self._codecs = codecs
         self._order = itertools.count()
         self.length = 0.0
+        # FFmpeg frees what another thread reads from: that is no exception, but the end of all.
+        self._lock = threading.RLock()
+        self._closed = False
         self._open()
 
     def _open(self) -> None:
@@ -127,6 +132,10 @@ class FileReader:
 
         Raises `CannotPlay` where the file is damaged.
         """
+        with self._lock:
+            return [] if self._closed else self._read(seconds)
+
+    def _read(self, seconds: float) -> list[Piece]:
         try:
             while not self._ended and not self._spans(SPAN + seconds):
                 self._more()
@@ -143,12 +152,16 @@ class FileReader:
     def rewind(self) -> None:
         """Begin again."""
         # Not by seeking: what lies before the time 0, or in a pipe, would be lost.
-        self.close()
-        self._open()
+        with self._lock:
+            if not self._closed:
+                self._container.close()
+                self._open()
 
     def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+        """Close the file, once nothing is read from it. Blocks until then."""
+        with self._lock:
+            self._closed = True
+            self._container.close()
 
     def _demux(self) -> Iterator[AnyPacket]:
         return self._container.demux([source.stream for source in self.sources.values()])
