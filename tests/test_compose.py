@@ -266,6 +266,17 @@ def test_damaged_pictures_cost_no_more_than_themselves(
     assert "1 pieces could not be decoded" in caplog.text
 
 
+def test_the_last_picture_is_seen(tmp_path: Path) -> None:
+    folder = lay(tmp_path, "r", [Reel(audio=None)])
+    about = sidecar.read(folder)
+    # As the recorder tells it: up to the beginning of the last picture.
+    about.participants[0].duration_ms = round(29 * 1000 / 15)
+    sidecar.write(folder, about)
+    film = made(folder, tmp_path / "film.mp4")
+    assert film.times == pytest.approx([n / 15 for n in range(30)], abs=0.01)
+    assert number_in(film.frames[-1], 0) == 29
+
+
 def test_how_far_it_is_is_told(tmp_path: Path) -> None:
     told: list[tuple[float, float]] = []
     made(lay(tmp_path, "r", [Reel(seconds=3.0)]), tmp_path / "film.mp4", told)

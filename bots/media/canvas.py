@@ -47,13 +47,13 @@ class Cell:
         while self._next is not None and self._next[0] <= moment:
             latest = self._next[1]
             self._next = next(self._frames, None)
+        if latest is not None:
+            self._showing = True
+            return self._fit(latest)
         if moment > self._end and self._next is None:
             shown, self._showing = self._showing, False
             return EMPTY if shown else None
-        if latest is None:
-            return None
-        self._showing = True
-        return self._fit(latest)
+        return None
 
     def _fit(self, frame: VideoFrame) -> VideoFrame:
         """The picture in the size of the cell, with its own proportions."""

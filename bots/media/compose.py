@@ -167,7 +167,9 @@ class _Film:
         cells = []
         for told in found:
             frames = self._source(told, "video")
-            cells.append(Cell(cast(Iterator[tuple[float, VideoFrame]], frames), told.end, size))
+            # A picture that comes at the very end is seen too.
+            end = told.end + 2 / RATE
+            cells.append(Cell(cast(Iterator[tuple[float, VideoFrame]], frames), end, size))
         self._canvas = Canvas(cells, size)
         stream = self._container.add_stream("libx264", rate=RATE)
         stream.width, stream.height = self._canvas.width, self._canvas.height
@@ -191,12 +193,12 @@ class _Film:
     def make(self, progress: Callable[[float, float], None]) -> None:
         """Write all of it."""
         try:
-            for number in range(max(1, round(self._length * RATE))):
+            for number in range(round(self._length * RATE) + 1):
                 # The picture nearest to the moment, not the last before it: half as far off.
                 self._draw(number, (number + 0.5) / RATE)
                 if self._mixer is not None:
                     self._play(self._mixer.until((number + 1) / RATE))
-                if number % RATE == 0:
+                if number % RATE == 0 and number / RATE < self._length:
                     progress(number / RATE, self._length)
             if self._mixer is not None:
                 self._play(self._mixer.end())
@@ -213,7 +215,8 @@ class _Film:
         if self._canvas is None or self._pictures is None:
             return
         # A still picture is shown again now and then, so that players can seek.
-        if not self._canvas.advance(moment) and number % RATE:
+        again = number % RATE == 0 and number / RATE < self._length
+        if not self._canvas.advance(moment) and not again:
             return
         frame = self._canvas.draw()
         frame.pts, frame.time_base = number, Fraction(1, RATE)
