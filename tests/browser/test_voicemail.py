@@ -11,6 +11,7 @@ import av
 import pytest_asyncio
 from playwright.async_api import Locator, expect
 
+from ringback.server.keys import EXCHANGE
 from tests.browser.person import NewPerson, Person
 from tests.browser.test_access import everything_has_a_name, one_page, tab_to
 from tests.browser.test_recordings_page import seated
@@ -168,6 +169,26 @@ async def test_off_and_on(server: Server, new_person: NewPerson) -> None:
     )
     await bob.page.reload()
     await expect(switch).not_to_be_checked()
+
+
+async def test_a_new_one_shows_at_once_and_stops_nothing(
+    server: Server, new_person: NewPerson
+) -> None:
+    bob, user = await seated(server, new_person, name="Bob")
+    await leave(server, ID, user, heard=True)
+    await bob.goto("/voicemail/")
+    await bob.online()
+    tell_owner = server.app[EXCHANGE].voicemails.tell_owner
+    sound = bob.page.locator(f"#m-{ID} audio")
+    await sound.evaluate("audio => { audio.loop = true; return audio.play(); }")
+    await leave(server, "new", user, by="Dan", at=START + 1)
+    await tell_owner(user, "bob")
+    await expect(bob.page.locator(".message-row").first).to_contain_text("Dan")
+    await expect(bob.page.locator(".note")).to_contain_text("You have a new message.")
+    assert not await sound.evaluate("audio => audio.paused")
+    await sound.evaluate("audio => audio.pause()")
+    await server.app[EXCHANGE].voicemails.delete(user, ID)
+    await expect(bob.page.locator(".message-row")).to_have_count(1)
 
 
 async def test_one_calls_back(server: Server, new_person: NewPerson) -> None:
