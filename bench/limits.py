@@ -13,6 +13,7 @@ from bench.processes import BenchError, CpuClock, memory, pin
 
 SETTLE = 2.0
 FULL = 0.97
+ATTEMPTS = 2
 _SLACK = 0.98
 
 
@@ -53,24 +54,33 @@ async def fit(
     best, why = 0, "no more was tried"
     try:
         for calls in steps:
-            try:
-                held = await hold(generators, contestant, calls, *plan)
-            except BenchError as error:
-                await generators.close(echo=False)
-                why = f"{calls}: {error}"
-                break
-            if held.generator > BUSY * held.seconds:
-                why = f"{calls}: the load generator had too little time"
-                break
-            allowed = 0 if not contestant.codec else round((1 - _SLACK) * held.total) + 2 * calls
-            if held.lost > allowed:
-                why = f"{calls}: {held.lost} of {held.total} lost"
+            # What else runs on this machine may spoil one attempt.
+            for _ in range(ATTEMPTS):
+                trouble = await _try(generators, contestant, calls, plan)
+                if trouble is None:
+                    break
+            if trouble is not None:
+                why = f"{calls}: {trouble}"
                 break
             best = calls
-            if held.cpu > FULL * held.seconds:
-                why = f"{calls}: the core was full"
-                break
     finally:
         pin(contestant.pid, cores)
         generators.stay_off(None)
     return best, why
+
+
+async def _try(
+    generators: Generators, contestant: Contestant, calls: int, plan: tuple[float, float]
+) -> str | None:
+    """Hold so many calls; what went wrong, if anything did."""
+    try:
+        held = await hold(generators, contestant, calls, *plan)
+    except BenchError as error:
+        await generators.close(echo=False)
+        return str(error)
+    if held.generator > BUSY * held.seconds:
+        return "the load generator had too little time"
+    allowed = round((1 - _SLACK) * held.total) + 2 * calls if contestant.codec else 0
+    if held.lost > allowed:
+        return f"{held.lost} of {held.total} lost"
+    return "the core was full" if held.cpu > FULL * held.seconds else None
