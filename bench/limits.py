@@ -54,6 +54,7 @@ async def fit(
     best, why = 0, "no more was tried"
     try:
         for calls in steps:
+            trouble: str | None = None
             # What else runs on this machine may spoil one attempt.
             for _ in range(ATTEMPTS):
                 trouble = await _try(generators, contestant, calls, plan)
