@@ -127,7 +127,14 @@ async def test_every_answer_is_protected(start: Start, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/room/a/b/", True), ("/call/", True), ("/", False), ("/callous/", False), ("/no", False)],
+    [
+        ("/room/a/b/", True),
+        ("/call/", True),
+        ("/voicemail/", True),
+        ("/", False),
+        ("/callous/", False),
+        ("/no", False),
+    ],
 )
 async def test_camera_and_microphone_are_for_calls(start: Start, path: str, allowed: bool) -> None:
     client = await start()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import av
+import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, expect
 
@@ -37,9 +38,9 @@ class Line:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def line(tmp_path_factory: object) -> AsyncIterator[Line]:
+async def line(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Line]:
     """The real server with the real bot."""
-    data: Path = tmp_path_factory.mktemp("voicemail")  # type: ignore[attr-defined]
+    data = tmp_path_factory.mktemp("voicemail")
     async with running("--data", str(data)) as process:
         await process.until("Bots on the line: .*voicemail")
         yield Line(process.url.rstrip("/"), data)
