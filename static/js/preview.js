@@ -2,29 +2,23 @@
 
 import { DeviceChoice } from "./device-choice.js";
 import { find, paintAvatar } from "./dom.js";
+import { Level } from "./level.js";
 import { explain } from "./media-devices.js";
 import { showProblems } from "./stage-controls.js";
 
 /** @typedef {import("./local-media.js").LocalMedia} LocalMedia */
 
 const HOLDER = "preview";
-const LISTEN_EVERY = 100;
 const CAMERA = "ringback.camera";
 
 export class Preview {
   #video = find("#preview-video", HTMLVideoElement);
   #off = find("#preview-off", HTMLElement);
-  #level = find("#preview-level", HTMLElement);
+  #level = new Level(find("#preview-level", HTMLElement));
   #start = find("#preview-start", HTMLElement);
   #camera = find("#with-camera", HTMLInputElement);
   #problems = find("#preview-problems", HTMLElement);
   #on = false;
-  /** @type {MediaStreamTrack | null} */
-  #heard = null;
-  /** @type {AudioContext | null} */
-  #context = null;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #listening;
 
   /**
    * @param {LocalMedia} media
@@ -82,30 +76,6 @@ export class Preview {
     this.#off.hidden = Boolean(video);
     this.#start.hidden = Boolean(video || audio);
     showProblems(this.#problems, explain(problems));
-    this.#listen(audio);
-  }
-
-  /** @param {MediaStreamTrack | null} track */
-  #listen(track) {
-    if (track === this.#heard) return;
-    this.#heard = track;
-    clearInterval(this.#listening);
-    void this.#context?.close();
-    this.#context = null;
-    this.#level.hidden = track === null;
-    if (!track) return;
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 512;
-    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    this.#context = context;
-    this.#listening = setInterval(() => {
-      if (document.hidden) return;
-      analyser.getFloatTimeDomainData(samples);
-      const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-      const level = Math.min(1, Math.sqrt(Math.sqrt(power)));
-      this.#level.style.setProperty("--level", level.toFixed(2));
-    }, LISTEN_EVERY);
+    this.#level.listen(audio);
   }
 }

@@ -3,6 +3,7 @@
 
 import { announce } from "./announce.js";
 import { duration, durationInWords, find } from "./dom.js";
+import { Level } from "./level.js";
 
 /** @typedef {import("./phone.js").Phone} Phone */
 /** @typedef {import("./voicemail-call.js").Do} Do */
@@ -29,6 +30,7 @@ export class VoicemailView {
   #progress = find("#voicemail-progress", HTMLProgressElement);
   #audio = find("#voicemail-audio", HTMLAudioElement);
   #time = part("voicemail-time");
+  #level = new Level(part("voicemail-level"));
   /** @type {VoicemailState} */
   #shown = "idle";
 
@@ -69,6 +71,7 @@ export class VoicemailView {
     const { state, remote, problem, retry } = this.call;
     if (this.#audio.srcObject !== remote) this.#audio.srcObject = remote;
     this.#tick();
+    this.#level.listen(state === "recording" ? this.call.media.audio : null);
     if (state === this.#shown) return;
     this.#shown = state;
     this.#dialogue.dataset["voicemailState"] = state;
