@@ -26,7 +26,8 @@ export class Level {
     if (!track) return;
     const context = new AudioContext();
     const analyser = context.createAnalyser();
-    analyser.fftSize = 512;
+    // About as long as the pause between two looks: no short sound falls between them.
+    analyser.fftSize = 4096;
     context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     this.#context = context;

@@ -16,7 +16,7 @@ import socket
 import stat
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -170,11 +170,11 @@ async def firefox() -> AsyncIterator[Firefox]:
     browser = shutil.which("firefox-esr") or shutil.which("firefox")
     if browser is None:
         pytest.fail("These tests need Firefox: apt-get install firefox-esr", pytrace=False)
-    # It takes no request for a port that it has chosen itself.
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    # It takes no request for a port that it has chosen itself, and for BiDi a fixed one.
+    port, bidi_port = _free_ports(2)
     process = await asyncio.create_subprocess_exec(
-        str(driver()), "--port", str(port), "--binary", browser,
+        str(driver()), "--port", str(port), "--websocket-port", str(bidi_port),
+        "--binary", browser,
         stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL,
         env=os.environ | {"MOZ_HEADLESS": "1"},
     )  # fmt: skip
@@ -209,6 +209,14 @@ async def firefox() -> AsyncIterator[Firefox]:
         await process.wait()
         if draining is not None:
             await draining
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [server.getsockname()[1] for server in servers]
 
 
 async def _drain(process: Process) -> None:
