@@ -189,7 +189,8 @@ async def test_a_message_is_said_heard_again_said_anew_and_sent(new_box: NewBox)
     found = play(box.file(message.id))
     assert pitch(found.sound[20:]) == pytest.approx(TONE, rel=0.05)
     seconds = sum(frame.samples for frame in found.sound) / 48_000
-    assert seconds == pytest.approx(message.seconds, abs=0.1)
+    # Where the first packets took longer than later ones, what follows them moves up.
+    assert seconds == pytest.approx(message.seconds, abs=0.3)
     await box.idle()
 
 
