@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from .media.frames import Frame
@@ -67,8 +67,7 @@ class Message:
             await asyncio.gather(reading, ended, return_exceptions=True)
 
     @staticmethod
-    async def _read(frames: AsyncIterator[Frame], put: object) -> None:
-        assert callable(put)
+    async def _read(frames: AsyncIterator[Frame], put: Callable[[Frame], None]) -> None:
         async for frame in frames:
             put(frame)
 

@@ -27,8 +27,6 @@ AFTER = 600.0
 """Seconds after a call within which its caller may leave a message."""
 NEARLY = 0.8
 """The part of the room that is taken when its owner is warned."""
-LEAST = 1.0
-"""Seconds below which nothing was said."""
 
 _REASONS = {Reason.NO_ANSWER, Reason.DECLINED, Reason.BUSY, Reason.UNAVAILABLE}
 

@@ -267,10 +267,6 @@ class Voicemails:
             await self._engine.drop_message(message.id)
         return [message.id for message in old]
 
-    async def unheard(self, user: str) -> int:
-        """How many messages a user has not heard, for the pages."""
-        return sum(not message.heard for message in await self.listed(user))
-
     def nearly_full(self, messages: list[VoiceMessage]) -> bool:
         """Whether somebody with these messages is to be warned."""
         return self._room.nearly_full(messages)
