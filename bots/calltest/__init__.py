@@ -1,0 +1,1 @@
+"""Call tests that listen: marks in picture and sound, and what they prove."""
