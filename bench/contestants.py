@@ -45,6 +45,8 @@ def ringback(bot: str) -> Start:
         child = await stack.enter_async_context(
             await Child.start(
                 folder, "ringback.server", "serve", "--port", "0",
+                # As many as fit: what is measured shall not be turned away.
+                "--bot-calls", "10000", "--bot-load", "1000",
                 "--limits", "off", "--data", str(data),
             )
         )  # fmt: skip

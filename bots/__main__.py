@@ -1,9 +1,10 @@
 """The process of the built-in bots: `python -m ringback.bots --server ws://host:port`.
 
 Tokens come in the environment as `RINGBACK_BOT_TOKENS`, JSON from name to token. One line
-`ready NAME` on standard output for each bot that is on the line. Ends with 0 on SIGTERM,
-SIGINT or the end of standard input (so it dies with its parent), 2 on bad arguments, 3 when
-a token is refused, 1 when a session ends otherwise.
+`ready NAME` on standard output for each bot that is on the line. On SIGTERM or SIGINT it takes no
+new calls and ends when its calls have, or hangs up after `--drain` seconds; a second signal, or
+the end of standard input (so it dies with its parent), ends it at once. The code is then 0; it is
+2 on bad arguments, 3 when a token is refused, 1 when a session ends otherwise.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import msgspec
 
@@ -23,6 +24,7 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import echo, process, recorder, voicemail
 from .client import Client
+from .ending import Ending
 from .host import Host
 from .media import network
 from .media.record import RecordLimits
@@ -40,9 +42,16 @@ class BuiltIn(NamedTuple):
     service: Callable[[Client, argparse.Namespace], Service]
 
 
+class Room(TypedDict):
+    """What each bot takes at most; see `Service`."""
+
+    max_calls: int
+    max_load: float
+
+
 def _voicemail(client: Client, options: argparse.Namespace) -> Service:
     limits = RecordLimits(free=round(1e6 * options.record_free_megabytes))
-    return voicemail.service(client, options.host, options.files, limits)
+    return voicemail.service(client, options.host, options.files, limits, **_room(options))
 
 
 def _recorder(client: Client, options: argparse.Namespace) -> Service:
@@ -51,11 +60,19 @@ def _recorder(client: Client, options: argparse.Namespace) -> Service:
         bytes=round(1e6 * options.record_megabytes),
         free=round(1e6 * options.record_free_megabytes),
     )
-    return recorder.service(client, options.host, options.files, limits)
+    return recorder.service(client, options.host, options.files, limits, **_room(options))
+
+
+def _echo(client: Client, options: argparse.Namespace) -> Service:
+    return echo.service(client, options.host, **_room(options))
+
+
+def _room(options: argparse.Namespace) -> Room:
+    return {"max_calls": options.max_calls, "max_load": options.max_load}
 
 
 BOTS = {
-    echo.NAME: BuiltIn(echo.ABOUT, lambda client, options: echo.service(client, options.host)),
+    echo.NAME: BuiltIn(echo.ABOUT, _echo),
     recorder.NAME: BuiltIn(recorder.ABOUT, _recorder),
     voicemail.NAME: BuiltIn(voicemail.ABOUT, _voicemail),
 }
@@ -67,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--server", required=True, metavar="URL", help="ws:// or wss:// address")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="certificates to trust for wss")
     parser.add_argument("--log-level", default="warning", choices=process.LOG_LEVELS)
+    _add_calls(parser)
     _add_media(parser)
     _add_recordings(parser)
     options = parser.parse_args(arguments)
@@ -86,6 +104,14 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
         return runner.run(run(tokens, options))
+
+
+def _add_calls(parser: argparse.ArgumentParser) -> None:
+    """What each bot takes at once, and how its calls end with the process."""
+    add = parser.add_argument
+    add("--max-calls", type=int, default=100, metavar="N", help="calls at once to each bot")
+    add("--max-load", type=float, default=0.9, metavar="X", help="no new calls above; 1 is most")
+    add("--drain", type=float, default=5.0, metavar="SECONDS", help="how long calls may go on")
 
 
 def _add_media(parser: argparse.ArgumentParser) -> None:
@@ -118,21 +144,21 @@ def _network(parser: argparse.ArgumentParser, options: argparse.Namespace) -> ne
 
 async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
     """Keep all bots on the line until asked to stop or one cannot be; the exit code."""
-    stop = asyncio.Event()
-    process.on_signals(stop.set)
-    process.on_end_of_input(stop.set)
+    ending = Ending()
+    ending.watch(with_parent=True)
     options.host = Host(options.network)
-    bots: list[Coroutine[Any, Any, None]] = [
-        run_bot(name, token, options) for name, token in tokens.items()
+    services: list[Service] = []
+    tasks = [
+        asyncio.create_task(run_bot(name, token, options, services))
+        for name, token in tokens.items()
     ]
-    tasks = [asyncio.create_task(bot) for bot in bots]
-    stopped = asyncio.create_task(stop.wait())
+    end = asyncio.create_task(ending.over(lambda: drain(services, options.drain)))
     try:
-        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*tasks, end], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (*tasks, stopped):
+        for task in (*tasks, end):
             task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*tasks, end, return_exceptions=True)
     return max(map(_exit_code, results))
 
 
@@ -147,14 +173,26 @@ def _exit_code(result: BaseException | None) -> int:
     return 1
 
 
-async def run_bot(name: str, token: str, options: argparse.Namespace) -> None:
-    """One bot's session, from hello to its end. Raises what ended it."""
+async def drain(services: Sequence[Service], seconds: float) -> None:
+    """Let all bots drain beside each other; see `Service.drain`."""
+    if calls := sum(len(service.calls) for service in services):
+        process.say(f"No new calls to the bots; {calls} go on for at most {seconds:g} s.")
+    await asyncio.gather(*(service.drain(seconds) for service in services))
+
+
+async def run_bot(
+    name: str, token: str, options: argparse.Namespace, services: list[Service]
+) -> None:
+    """One bot's session, from hello to its end; its service stands in `services`. Raises what
+    ended it."""
     bot = BOTS[name]
     async with Client(
         options.server, token=token, name=name, about=bot.about, ca=options.ca
     ) as client:
+        service = bot.service(client, options)
+        services.append(service)
         process.ready(client.name or name)
-        await bot.service(client, options).run()
+        await service.run()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .call import BotCall
 from .client import Client
 from .host import Host
-from .service import Service
+from .service import MAX_CALLS, Service
 
 NAME = "echo"
 ABOUT = "Repeats what it hears and sees."
@@ -17,6 +17,9 @@ async def handle(call: BotCall) -> None:
     await call.over()
 
 
-def service(client: Client, host: Host | None = None) -> Service:
-    """The bot on the line of a client."""
-    return Service(client, handle, host=host)
+def service(
+    client: Client, host: Host | None = None, *,
+    max_calls: int = MAX_CALLS, max_load: float | None = None,
+) -> Service:  # fmt: skip
+    """The bot on the line of a client; `max_calls`, `max_load`: see `Service`."""
+    return Service(client, handle, max_calls=max_calls, max_load=max_load, host=host)

@@ -14,6 +14,7 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import process
 from .client import FINAL, Client, Lost
+from .ending import Ending
 from .host import Host
 from .media.network import Network
 from .online import OnLine
@@ -54,17 +55,13 @@ class Keeper:
         self._options = options
         self._on_line: OnLine | None = None
         self._host = Host(options.network)
-        self._told = 0
-        self._ending = asyncio.Event()
-        self._at_once = asyncio.Event()
+        self._ending = Ending()
 
     async def run(self, with_parent: bool = False) -> int:
         """Be on the line until told to end; the exit code."""
-        process.on_signals(self._end)
-        if with_parent:
-            process.on_end_of_input(self._at_once.set)
+        self._ending.watch(with_parent)
         line = asyncio.create_task(self._keep(), name="line")
-        end = asyncio.create_task(self._until_the_end(), name="end")
+        end = asyncio.create_task(self._ending.over(self._drain), name="end")
         try:
             await asyncio.wait((line, end), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -73,23 +70,7 @@ class Keeper:
             await asyncio.wait((line, end))
         return 0 if line.cancelled() else self._exit_code(line.exception())
 
-    def _end(self) -> None:
-        self._told += 1
-        (self._ending if self._told == 1 else self._at_once).set()
-
-    async def _until_the_end(self) -> None:
-        """Wait until told to end, and then until the calls have ended, or are to at once."""
-        at_once = asyncio.create_task(self._at_once.wait())
-        drained = asyncio.create_task(self._drained())
-        try:
-            await asyncio.wait((at_once, drained), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (at_once, drained):
-                task.cancel()
-            await asyncio.wait((at_once, drained))
-
-    async def _drained(self) -> None:
-        await self._ending.wait()
+    async def _drain(self) -> None:
         if self._on_line is not None:
             calls = len(self._on_line.service.calls)
             logger.info("No new calls; %d go on for at most %g s.", calls, self._options.drain)

@@ -17,6 +17,7 @@ REASONS = {
     "too_long": "ended: the longest time",
     "too_large": "ended: the largest size",
     "disk_full": "ended: the disk was full",
+    "stopping": "ended: the recorder was stopped",
     "failed": "broke off",
 }
 _WHY = {"lost": "lost on the way", "dropped": "let go: the disk was too slow"}

@@ -34,7 +34,12 @@ def log_to_stderr(level: str) -> None:
 
 def ready(name: str) -> None:
     """Say on standard output that a bot is on the line, for whoever started the process."""
-    sys.stdout.write(f"ready {name}\n")
+    say(f"ready {name}")
+
+
+def say(line: str) -> None:
+    """Say something to whoever started the process."""
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

@@ -122,6 +122,20 @@ class Recorder:
         """Wait until what an earlier process left behind is finished."""
         await asyncio.wait((self._repairs,))
 
+    async def wind_up(self) -> None:
+        """End every recording because its process is about to end."""
+        await asyncio.gather(*(self._stop(*take) for take in self._takes.items()))
+
+    async def _stop(self, id: str, found: asyncio.Task[Take]) -> None:
+        try:
+            take = await asyncio.shield(found)
+        except OSError as error:
+            logger.info("The recording %s had not begun: %s", id, error)
+            return
+        # At once, or the exchange's word that it is off would come first, with another reason.
+        self._spawn(take.recording.close("stopping"))
+        await self._ended(id, take, "stopping")
+
     async def close(self) -> None:
         """Complete every recording, and end the thread that writes."""
         self._repairs.cancel()
@@ -225,12 +239,18 @@ def _attach(leg: Callable[[], Callable[[Incoming], None]], plane: Plane) -> None
 class RecorderService(Service):
     """The recorder on the line; its recordings are completed when the session ends."""
 
-    def __init__(self, client: Client, host: Host, recorder: Recorder) -> None:
+    def __init__(
+        self, client: Client, host: Host, recorder: Recorder, max_calls: int, max_load: float | None
+    ) -> None:
         super().__init__(
-            client, recorder.handle, max_calls=MAX_CALLS, host=host,
+            client, recorder.handle, max_calls=max_calls, max_load=max_load, host=host,
             plane=partial(Endpoint, cap=host.hub.network.bandwidth), on_event=recorder.hear,
         )  # fmt: skip
         self.recorder = recorder
+
+    async def wind_up(self) -> None:
+        """End what is recorded still, so that the people hear why before their legs go."""
+        await self.recorder.wind_up()
 
     async def run(self) -> None:
         """As `Service.run`."""
@@ -241,8 +261,10 @@ class RecorderService(Service):
 
 
 def service(
-    client: Client, host: Host, files: Path, limits: RecordLimits | None = None
-) -> RecorderService:
-    """The bot on the line of a client; recordings go into a folder below `files`."""
+    client: Client, host: Host, files: Path, limits: RecordLimits | None = None, *,
+    max_calls: int = MAX_CALLS, max_load: float | None = None,
+) -> RecorderService:  # fmt: skip
+    """The bot on the line of a client; recordings go into a folder below `files`.
+    `max_calls`, `max_load`: see `Service`."""
     recorder = Recorder(client, files / FOLDER, limits or RecordLimits())
-    return RecorderService(client, host, recorder)
+    return RecorderService(client, host, recorder, max_calls, max_load)

@@ -89,6 +89,7 @@ class Service:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._until_idle()
+        await self.wind_up()
         left = list(self.calls.values())
         if left:
             logger.warning("Hanging up %d calls that did not end in %g s.", len(left), seconds)
@@ -97,6 +98,9 @@ class Service:
         with suppress(TimeoutError):
             async with asyncio.timeout(TIDY):
                 await self._until_idle()
+
+    async def wind_up(self) -> None:
+        """What a bot still has to say before its last calls are hung up."""
 
     async def _until_idle(self) -> None:
         while self.calls:

@@ -299,9 +299,16 @@ async def _beep() -> AsyncIterator[Sound]:
 class VoicemailService(Service):
     """Voicemail on the line; what it keeps is complete when the session ends."""
 
-    def __init__(self, client: Client, host: Host, voicemail: Voicemail) -> None:
+    def __init__(
+        self,
+        client: Client,
+        host: Host,
+        voicemail: Voicemail,
+        max_calls: int,
+        max_load: float | None,
+    ) -> None:
         super().__init__(
-            client, voicemail.handle, max_calls=MAX_CALLS, host=host,
+            client, voicemail.handle, max_calls=max_calls, max_load=max_load, host=host,
             plane=partial(Endpoint, receives=SOUND, sends=SOUND),
             on_event=voicemail.rooms.hear,
         )  # fmt: skip
@@ -316,8 +323,10 @@ class VoicemailService(Service):
 
 
 def service(
-    client: Client, host: Host, files: Path, limits: RecordLimits | None = None
-) -> VoicemailService:
-    """The bot on the line of a client; messages go into a folder below `files`."""
+    client: Client, host: Host, files: Path, limits: RecordLimits | None = None, *,
+    max_calls: int = MAX_CALLS, max_load: float | None = None,
+) -> VoicemailService:  # fmt: skip
+    """The bot on the line of a client; messages go into a folder below `files`.
+    `max_calls`, `max_load`: see `Service`."""
     voicemail = Voicemail(client, files / FOLDER, limits or RecordLimits())
-    return VoicemailService(client, host, voicemail)
+    return VoicemailService(client, host, voicemail, max_calls, max_load)

@@ -77,6 +77,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """`off`, `self-signed`, or the files of a certificate and its key (PEM)."""
     bots: bool = True
     """Whether the built-in bots are started."""
+    bot_calls: int = 100
+    """How many calls each built-in bot takes at once."""
+    bot_load: float = 0.9
+    """How busy the bots' process may be for new calls: 1 is as busy as can be."""
+    bot_drain: float = 5.0
+    """How long calls to the built-in bots may go on when the server stops."""
     ring: float = 45.0
     """How long a telephone rings before the call ends as not answered."""
     connect: float = 15.0
@@ -116,6 +122,7 @@ class Config(Struct, frozen=True, kw_only=True):
         for name in ("ring", "connect", "reconnect", "hold", "ping"):
             _check_time(name, getattr(self, name), above=True)
         _check_time("drain", self.drain, above=False)
+        _check_bots(self)
         _check_limits(self.limits)
         _check_recordings(self.recordings)
         _check_voicemail(self.voicemail)
@@ -167,6 +174,14 @@ def _check_time(name: str, value: float, *, above: bool) -> None:
     if not (low_enough and (value > 0 if above else value >= 0)):
         least = "more than 0" if above else "0 or more"
         raise ConfigError(name, f"is {least} and at most {LONGEST:.0f} seconds.")
+
+
+def _check_bots(config: Config) -> None:
+    _check_time("bot_drain", config.bot_drain, above=False)
+    if not 1 <= config.bot_calls <= 100_000:
+        raise ConfigError("bot_calls", "lies between 1 and 100000.")
+    if not 0 < config.bot_load <= 1_000:
+        raise ConfigError("bot_load", "is more than 0 and at most 1000; 1 is a process at its end.")
 
 
 def _check_limits(limits: Limits) -> None:

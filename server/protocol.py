@@ -153,6 +153,7 @@ class RecordingEnd(StrEnum):
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
     DISK_FULL = "disk_full"
+    STOPPING = "stopping"
     FAILED = "failed"
 
 
@@ -179,6 +180,7 @@ RECORDING_ENDS: dict[RecordingEnd, tuple[str, str]] = {
     RecordingEnd.TOO_LONG: ("The recording reached its longest duration and has ended.",) * 2,
     RecordingEnd.TOO_LARGE: ("The recording reached its largest size and has ended.",) * 2,
     RecordingEnd.DISK_FULL: ("The server has no room left, so the recording has ended.",) * 2,
+    RecordingEnd.STOPPING: ("The recorder is being stopped, so the recording has ended.",) * 2,
     RecordingEnd.FAILED: ("The recorder failed, so the recording has ended.",) * 2,
 }
 
@@ -480,7 +482,9 @@ class TellRecording(Request, frozen=True, kw_only=True, tag="recording"):
 
     recording: Id
     state: Literal["on", "off"]
-    reason: Literal["stopped", "too_long", "too_large", "disk_full", "failed"] = "stopped"
+    reason: Literal["stopped", "too_long", "too_large", "disk_full", "stopping", "failed"] = (
+        "stopped"
+    )
 
 
 class TellMessage(Request, frozen=True, kw_only=True, tag="message"):

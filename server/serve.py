@@ -25,6 +25,8 @@ from .supervise import Supervisor
 
 TOKEN_SECONDS = 30 * 86_400
 BOTS_PATIENCE = 20.0
+# What the bots need once their calls were hung up: recordings are completed, messages sent.
+BOTS_TIDY = 30.0
 # What a request under way is given to end after everybody was told to leave.
 REQUESTS_PATIENCE = 1.0
 
@@ -152,6 +154,7 @@ async def start_bots(config: Config, runner: web.AppRunner, port: int) -> Superv
         lambda name: identity.mint_bot_token(secret, name, TOKEN_SECONDS),
         arguments=bots_arguments(config),
         environ={**os.environ, "RINGBACK_LOG_LEVEL": config.log_level},
+        patience=config.bot_drain + BOTS_TIDY,
     )
     supervisor.start()
     return supervisor
@@ -160,6 +163,8 @@ async def start_bots(config: Config, runner: web.AppRunner, port: int) -> Superv
 def bots_arguments(config: Config) -> list[str]:
     """What the bots' process is told of the configuration, as its command line takes it."""
     arguments = ["--files", str(config.data.absolute())]
+    arguments += ["--max-calls", str(config.bot_calls), "--max-load", str(config.bot_load)]
+    arguments += ["--drain", str(config.bot_drain)]
     if config.media_ports is not None:
         low, high = config.media_ports
         arguments += ["--media-ports", f"{low}-{high}"]

@@ -163,6 +163,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data", "--data", "DIR", "Keep history, secret and certificate here.", _path),
     Setting("tls", "--tls", "off|self-signed|CERT,KEY", "Https, which phones need.", _tls),
     Setting("bots", "--bots/--no-bots", "", "Start the built-in bots.", _switch),
+    Setting("bot_calls", "--bot-calls", "N", "Calls at once to each built-in bot.", _whole),
+    Setting(
+        "bot_load", "--bot-load", "X", "No new calls to them while they are busier; 1 is most.",
+        _number,
+    ),
+    Setting(
+        "bot_drain", "--bot-drain", "SECONDS", "How long calls to them go on at a stop.", _number
+    ),
     Setting("ring", "--ring", "SECONDS", "How long a telephone rings.", _number),
     Setting("connect", "--connect", "SECONDS", "How long a call may connect.", _number),
     Setting("reconnect", "--reconnect", "SECONDS", "How long a call may be broken.", _number),

@@ -64,7 +64,7 @@ class Supervisor:
         arguments: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
         backoff: Backoff | None = None,
-        patience: float = 3.0,
+        patience: float = 20.0,
     ) -> None:
         self.names = tuple(names)
         self.ready: frozenset[str] = frozenset()
@@ -184,9 +184,8 @@ class Supervisor:
 
 
 async def _end(process: Process, ended: asyncio.Task[int], patience: float) -> None:
-    """Ask a process to end by closing its input and SIGTERM; kill it when it does not."""
-    assert process.stdin is not None
-    process.stdin.close()
+    """Ask a process to end by SIGTERM; kill it when it does not. Its input stays open: its end
+    would mean that we are gone, and that there is nothing to wait for."""
     with suppress(ProcessLookupError):
         process.terminate()
     done, _ = await asyncio.wait((ended,), timeout=patience)

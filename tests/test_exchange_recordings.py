@@ -310,7 +310,7 @@ async def test_paused_before_it_began(board: Board) -> None:
     bot.hears("recording", call="b", state="on")
 
 
-@pytest.mark.parametrize("reason", ["too_long", "too_large", "disk_full", "failed"])
+@pytest.mark.parametrize("reason", ["too_long", "too_large", "disk_full", "stopping", "failed"])
 async def test_the_recorder_ends_it_by_itself(board: Board, reason: Any) -> None:
     alice, bob, bot, id = await running(board)
     await bot.says(p.TellRecording(recording=id, state="off", reason=reason))

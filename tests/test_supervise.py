@@ -19,7 +19,7 @@ from ringback.server.supervise import BUILT_IN, Backoff, Supervisor, lines
 
 # A stand-in for the bots: does what `BEHAVIOUR` says; `note` keeps what it was given.
 SCRIPT = """
-import json, os, signal, sys
+import json, os, select, signal, sys
 tokens = json.loads(os.environ["RINGBACK_BOT_TOKENS"])
 with open(os.environ["NOTE"], "a") as note:
     note.write(json.dumps([os.getpid(), sys.argv[1:], tokens]) + "\\n")
@@ -32,6 +32,16 @@ for name in tokens:
     print("ready", name, flush=True)
 print("ready somebody else", flush=True)
 print("a word on the side", file=sys.stderr, flush=True)
+if behaviour == "drain":
+    def drain(*_):
+        # Its input ends with its parent; here that is still there.
+        over, _, _ = select.select([sys.stdin], [], [], 0.2)
+        print("orphaned" if over else "drained", flush=True)
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, drain)
+    print("ready to drain", flush=True)
+    while True:
+        signal.pause()
 if behaviour == "stubborn":
     while True:
         signal.pause()
@@ -268,6 +278,17 @@ async def test_its_input_stays_open_until_the_end(make: Make, note: Path) -> Non
     process = psutil.Process(noted(note)[0][0])
     assert process.is_running()
     assert os.getpgid(process.pid) != os.getpgid(0)  # a Ctrl-C here does not reach it
+
+
+async def test_asked_to_end_it_may_take_its_time_and_is_no_orphan(
+    make: Make, records: Records
+) -> None:
+    supervisor = make("drain")
+    supervisor.start()
+    await until(lambda: "ready to drain" in records.lines, records)
+    await supervisor.stop()
+    assert "drained" in records.lines
+    assert "orphaned" not in records.lines
 
 
 async def test_tasks_end_with_it(make: Make) -> None:

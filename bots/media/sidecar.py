@@ -16,7 +16,7 @@ VERSION = 1
 MOST_GAPS = 1_000
 """Gaps that are listed for one participant; later ones are only counted."""
 
-Reason = Literal["stopped", "too_long", "too_large", "disk_full", "failed"]
+Reason = Literal["stopped", "too_long", "too_large", "disk_full", "stopping", "failed"]
 
 
 class Gap(Struct, omit_defaults=True):

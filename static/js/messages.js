@@ -15,7 +15,7 @@
  * @typedef {"connecting" | "connected" | "reconnecting"} ProgressState
  * @typedef {"asked" | "starting" | "on" | "paused" | "off"} RecordingState
  * @typedef {"stopped" | "withdrawn" | "declined" | "no_answer" | "cancelled" | "call_ended" |
- *   "too_long" | "too_large" | "disk_full" | "failed"} RecordingEnd
+ *   "too_long" | "too_large" | "disk_full" | "stopping" | "failed"} RecordingEnd
  */
 
 /**
@@ -56,7 +56,7 @@
  * @typedef {{type: "consent", id?: string, call: string, yes: boolean,
  *   version: string}} GiveConsent
  * @typedef {{type: "recording", id?: string, recording: string, state: "on" | "off",
- *   reason?: "stopped" | "too_long" | "too_large" | "disk_full" | "failed"}} TellRecording
+ *   reason?: "stopped" | "too_long" | "too_large" | "disk_full" | "stopping" | "failed"}} TellRecording
  * @typedef {{type: "message", id?: string, message: string, state: "left" | "discarded",
  *   seconds?: number}} TellMessage
  * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity |
