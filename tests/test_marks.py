@@ -1,0 +1,103 @@
+"""Marks in pictures: read where they are whole, and never read as another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.bots.calltest import marks
+from ringback.bots.calltest.marks import Mark, Reading, paint, read
+
+marks_of_all_kinds = st.builds(
+    Mark, st.integers(0, 0xFFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)
+)
+MARK = Mark(0xABC, 54_321, 12_345)
+
+
+def grey(width: int = 320, height: int = 240) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    return np.full((height, width), 128, np.uint8)
+
+
+@given(marks_of_all_kinds, st.integers(64, 700), st.integers(32, 500))
+def test_what_was_painted_is_read(mark: Mark, width: int, height: int) -> None:
+    luma = grey(width, height)
+    paint(luma, mark)
+    assert read(luma) == Reading(mark, mark, mark, False)
+
+
+@given(marks_of_all_kinds)
+def test_a_word_says_its_mark(mark: Mark) -> None:
+    assert marks.mark_of(marks.word(mark)) == mark
+
+
+def test_the_checksum_is_the_one_it_says_it_is() -> None:
+    assert marks.crc(b"123456789") == 0x29B1
+
+
+def test_only_the_strips_are_painted() -> None:
+    luma = grey()
+    paint(luma, MARK)
+    assert (luma[30:210] == 128).all()
+    assert set(np.unique(luma[:30])) == set(np.unique(luma[210:])) == {16, 235}
+    assert (luma[:30].astype(int) + luma[210:] == 251).all(), "one is the other's inverse"
+
+
+def test_chroma_under_the_strips_becomes_neutral() -> None:
+    u, v = np.zeros((120, 160), np.uint8), np.zeros((121, 161), np.uint8)
+    marks.neutral(u, v)
+    assert (u[:15] == 128).all()
+    assert (u[105:] == 128).all()
+    assert (u[15:105] == 0).all()
+    assert (v[:16] == 128).all()
+    assert (v[105:] == 128).all()
+
+
+@pytest.mark.parametrize(
+    "mark", [Mark(4096, 0, 0), Mark(0, 65_536, 0), Mark(0, 0, -1)], ids=["stream", "seq", "stamp"]
+)
+def test_what_does_not_fit_is_refused(mark: Mark) -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        paint(grey(), mark)
+
+
+@pytest.mark.parametrize("size", [(63, 48), (64, 31)])
+def test_a_picture_may_be_too_small(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="at least 64x32"):
+        paint(grey(*size), MARK)
+
+
+@pytest.mark.parametrize("size", [(320, 240), (31, 16), (1, 1)])
+def test_no_mark_is_an_erasure(size: tuple[int, int]) -> None:
+    assert read(grey(*size)) == marks.ERASURE
+
+
+def test_parts_of_two_pictures_are_torn() -> None:
+    first, second = grey(), grey()
+    other = Mark(0xABC, 54_322, 12_412)
+    paint(first, MARK)
+    paint(second, other)
+    first[120:] = second[120:]
+    assert read(first) == Reading(None, MARK, other, True)
+
+
+def test_one_strip_alone_is_an_erasure() -> None:
+    luma = grey()
+    paint(luma, MARK)
+    luma[220:] = 128
+    assert read(luma) == Reading(None, MARK, None, False)
+
+
+def test_wrapped_numbers_count_on() -> None:
+    assert marks.marked(5, 65_536 + 7, 70.0) == Mark(5, 7, 70_000 - 65_536)
+    assert marks.unwrap(7, 65_530) == 65_543
+    assert marks.unwrap(65_535, 65_540) == 65_535
+    assert marks.unwrap(3, 29, bits=5) == 35
+    with pytest.raises(ValueError, match="12 bits"):
+        marks.marked(1 << 12, 0, 0.0)
+
+
+@given(st.integers(0, 1 << 40), st.integers(-32_767, 32_767))
+def test_any_number_near_by_is_found_again(near: int, off: int) -> None:
+    assert marks.unwrap((near + off) & 0xFFFF, near) == near + off
