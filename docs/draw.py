@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ringback.bots.calltest.link import QUEUE, Link
+from ringback.bots.calltest.profiles import PROFILES
 from ringback.server.calls import ROWS, Row, State, What, Who
 from ringback.server.config import Config, RecordingLimits, VoicemailLimits
 from ringback.server.protocol import Limits
@@ -93,10 +95,36 @@ def _default(name: str) -> str:
     return f"`{value}`"
 
 
+def networks() -> str:
+    """What the networks with names do, in each direction."""
+    rows = []
+    for name, known in PROFILES.items():
+        same = known.up == known.down
+        rows.append([f"`{name}`", "both" if same else "up", *_link(known.up)])
+        if not same:
+            rows.append(["", "down", *_link(known.down)])
+        rows += [["", f"from {change.at:g} s", *_link(change.up)] for change in known.changes]
+    return table(["name", "", "delay", "jitter", "loss", "rate", "queue", "blackout"], rows)
+
+
+def _link(link: Link) -> list[str]:
+    bursts = f"{link.burst:.0%} in bursts of {link.burst_length:g}" if link.burst else ""
+    loss = f"{link.loss:.0%}" if link.loss else ""
+    return [
+        f"{link.delay * 1000:g} ms",
+        f"{link.jitter * 1000:g} ms" if link.jitter else "",
+        loss or bursts,
+        f"{link.rate / 1e6:g} Mbit/s" if link.rate else "",
+        f"{link.queue_time or QUEUE:g} s" if link.rate else "",
+        ", ".join(f"{start:g} - {end:g} s" for start, end in link.blackout),
+    ]
+
+
 DRAWN: dict[str, tuple[str, Callable[[], str]]] = {
     "call table": ("protocol.md", call_table),
     "call picture": ("protocol.md", call_picture),
     "settings": ("operate.md", settings),
+    "networks": ("call-tests.md", networks),
 }
 
 

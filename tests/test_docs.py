@@ -15,6 +15,8 @@ import pytest
 from msgspec import inspect
 
 from docs import draw
+from ringback.bots.calltest.amounts import KEYS
+from ringback.bots.calltest.profiles import profile
 from ringback.server import protocol as p
 from ringback.server import recording, workshop
 from ringback.server.config import Config
@@ -320,6 +322,25 @@ def test_a_part_that_is_missing_cannot_be_drawn() -> None:
 def test_settings_are_drawn_in_operate() -> None:
     text = (ROOT / "docs" / "operate.md").read_text()
     assert draw.draw(text, "settings", draw.settings()) == text
+
+
+def test_networks_are_drawn_in_call_tests() -> None:
+    text = (ROOT / "docs" / "call-tests.md").read_text()
+    assert draw.draw(text, "networks", draw.networks()) == text
+
+
+def test_everything_that_may_be_said_of_a_network_is_told() -> None:
+    text = (ROOT / "docs" / "call-tests.md").read_text()
+    rows = markdown.table(markdown.sections(text)["One's own network"])
+    assert [markdown.code(row[0]) for row in rows] == list(KEYS)
+    assert [key for row in rows for key in profile_keys(row[1])] == list(KEYS)
+
+
+def profile_keys(cell: str) -> list[str]:
+    """What the example in a cell, which is to be one, says."""
+    text = markdown.code(cell)
+    assert profile(text).up.differs(), text
+    return [part.partition("=")[0] for part in text.split(",")][-1:]
 
 
 # --- what the browser code knows ------------------------------------------------------------

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from ringback.bots.calltest.link import Link
+from ringback.bots.calltest.profiles import Profile
+from ringback.bots.calltest.relay import Relay
 from tests.callers import TONE, Caller, mirror_of, needs_address
-from tests.relay import Link, Relay
 from tests.test_mirror import Watched, bot, callers, growing
 
 __all__ = ["Watched", "bot", "callers"]
@@ -31,7 +33,7 @@ async def test_pictures_are_repaired_and_never_wrong(
     bot: Watched, callers: list[Caller], loss: float
 ) -> None:
     link = Link(loss=loss)
-    async with Relay(link, link, seed=round(1 + 100 * loss)) as relay:
+    async with Relay(Profile.both(link), round(1 + 100 * loss)) as relay:
         numbers, pitch = await talk(bot, callers, relay)
         up, down = relay.up.counts, relay.down.counts
     assert growing(numbers)
@@ -48,7 +50,7 @@ async def test_pictures_are_repaired_and_never_wrong(
 
 async def test_order_and_doubles_do_no_harm(bot: Watched, callers: list[Caller]) -> None:
     link = Link(reorder=0.1, duplicate=0.1, delay=0.005, jitter=0.005)
-    async with Relay(link, link) as relay:
+    async with Relay(Profile.both(link)) as relay:
         numbers, pitch = await talk(bot, callers, relay)
         assert relay.up.counts["moved"] > 0 < relay.up.counts["doubled"]
     assert numbers == list(range(numbers[0], numbers[0] + PICTURES))
@@ -59,7 +61,7 @@ async def test_order_and_doubles_do_no_harm(bot: Watched, callers: list[Caller])
 
 
 async def test_one_direction_can_be_bad_alone(bot: Watched, callers: list[Caller]) -> None:
-    async with Relay(down=Link(loss=0.1)) as relay:
+    async with Relay(Profile(down=Link(loss=0.1))) as relay:
         numbers, _ = await talk(bot, callers, relay)
         assert relay.up.counts["lost"] == 0 < relay.down.counts["lost"]
     assert growing(numbers)

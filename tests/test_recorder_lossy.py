@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ringback.bots.calltest.link import Link
+from ringback.bots.calltest.profiles import Profile
+from ringback.bots.calltest.relay import Relay
 from ringback.bots.media.sidecar import Participant
 from ringback.server import protocol as p
 from ringback.server.recording import VERSION
 from tests.callers import TONE, needs_address, pitch
-from tests.relay import Link, Relay, offered
 from tests.test_recorder import NewStudio, Played, Studio, play, studio
 
 __all__ = ["NewStudio", "studio"]
@@ -26,7 +28,7 @@ async def record(made: Studio, relay: Relay, *, deaf: bool = False) -> tuple[Pla
     """Somebody calls the recorder over a relay and hangs up after `PICTURES` pictures; one who
     is `deaf` hears nothing of it once the call is connected."""
     phone, caller = await made.phone("ann"), made.caller()
-    description = p.Description(type="offer", sdp=offered(await caller.offer()))
+    description = p.Description(type="offer", sdp=relay.offered(await caller.offer()))
     phone.call = secrets.token_hex(8)
     await phone.client.request(
         p.Call(
@@ -37,7 +39,8 @@ async def record(made: Studio, relay: Relay, *, deaf: bool = False) -> tuple[Pla
     answer = await phone.event(p.Answered)
     await caller.accept(relay.answered(answer.description.sdp))
     await caller.connected()
-    relay.down.dead = deaf
+    if deaf:
+        relay.down.use(Link(loss=1.0))
     await caller.pictures.reached(PICTURES)
     await phone.hang_up()
     folder, sidecar = await made.finished()
@@ -66,7 +69,7 @@ def check(played: Played, one: Participant, *, most_missing: int) -> None:
 @pytest.mark.parametrize("loss", [0.0, 0.02, 0.05, 0.1])
 async def test_what_is_lost_is_asked_for_again(studio: NewStudio, loss: float) -> None:
     link = Link(loss=loss)
-    async with Relay(link, link, seed=round(7 + 100 * loss)) as relay:
+    async with Relay(Profile.both(link), round(7 + 100 * loss)) as relay:
         played, one = await record(await studio(), relay)
         assert bool(relay.up.counts["media lost"]) == bool(loss)
     check(played, one, most_missing=0 if loss <= 0.02 else 6)
@@ -76,7 +79,7 @@ async def test_what_is_lost_is_asked_for_again(studio: NewStudio, loss: float) -
 
 async def test_order_and_doubles_do_no_harm(studio: NewStudio) -> None:
     link = Link(reorder=0.1, duplicate=0.1, delay=0.005, jitter=0.005)
-    async with Relay(link, link) as relay:
+    async with Relay(Profile.both(link)) as relay:
         played, one = await record(await studio(), relay)
         assert relay.up.counts["moved"] > 0 < relay.up.counts["doubled"]
     check(played, one, most_missing=0)
@@ -85,7 +88,7 @@ async def test_order_and_doubles_do_no_harm(studio: NewStudio) -> None:
 
 async def test_a_way_back_that_is_dead_leaves_holes_that_are_noted(studio: NewStudio) -> None:
     """Nothing can be asked for again where no request arrives; what came is still right."""
-    async with Relay(up=Link(loss=0.05), seed=3) as relay:
+    async with Relay(Profile(up=Link(loss=0.05)), seed=3) as relay:
         played, one = await record(await studio(), relay, deaf=True)
         assert relay.up.lost_types[VP8] > 0
     check(played, one, most_missing=PICTURES)

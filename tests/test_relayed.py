@@ -2,83 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import socket
-from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
-import ifaddr
 import pytest
-from aioice import stun
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.udp import Share
 from ringback.bots.peer import Peer, ice_servers
 from ringback.server.protocol import IceServer
-from tests.callers import PATIENCE, TONE, Caller, needs_address
+from tests.callers import TONE, Caller, needs_address
+from tests.turn import ice_server, needs_turn, turn_server
 
-pytestmark = [
-    needs_address,
-    pytest.mark.skipif(shutil.which("turnserver") is None, reason="needs Debian's coturn"),
-]
-
-
-def own_address() -> str:
-    """An address of this machine that a relay may send to: not 127.0.0.1."""
-    found = [ip.ip for a in ifaddr.get_adapters() for ip in a.ips if ip.is_IPv4]
-    return next(str(ip) for ip in found if not str(ip).startswith("127."))
-
-
-def free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((host, 0))
-        port: int = taken.getsockname()[1]
-        return port
+pytestmark = [needs_address, needs_turn]
 
 
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[IceServer]:
     """A TURN server with one user."""
-    try:
-        host = own_address()
-    except StopIteration:
-        pytest.skip("a relay does not send to loopback addresses")
-    port = free_port(host)
-    process = await asyncio.create_subprocess_exec(
-        "turnserver", "-n", "--lt-cred-mech", "--user=ann:secret", "--realm=ringback",
-        f"--listening-ip={host}", f"--relay-ip={host}", f"--listening-port={port}",
-        "--no-tls", "--no-dtls", "--no-cli", "--log-file=stdout", "--simple-log",
-        f"--pidfile={tmp_path / 'pid'}", f"--userdb={tmp_path / 'users'}",
-        stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, cwd=tmp_path,
-    )  # fmt: skip
-    try:
-        await _answers(host, port)
-        yield IceServer(urls=[f"turn:{host}:{port}"], username="ann", credential="secret")
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _answers(host: str, port: int) -> None:
-    """Ask it who we are, again and again as STUN does, until it says so."""
-    loop = asyncio.get_running_loop()
-    request = bytes(stun.Message(stun.Method.BINDING, stun.Class.REQUEST))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.setblocking(False)
-        asking.connect((host, port))
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                # Until it listens the system refuses what we send.
-                with suppress(TimeoutError, ConnectionRefusedError):
-                    await loop.sock_sendall(asking, request)
-                    async with asyncio.timeout(0.2):
-                        await loop.sock_recv(asking, 2048)
-                        return
+    async with turn_server(tmp_path) as where:
+        yield ice_server(where)
 
 
 def relayed_only(sdp: str) -> str:
