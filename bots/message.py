@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from .media.frames import Frame
-from .media.record import Recording, RecordLimits
+from .media.record import Part, Recording, RecordLimits
 from .media.sidecar import Sidecar
 from .media.writer import Writer
 
@@ -27,6 +27,7 @@ class Message:
         self, folder: Path, call: str, name: str, writer: Writer, limits: RecordLimits
     ) -> None:
         self.seconds = 0.0
+        """How much sound the take has, also while it goes on."""
         self._folder = folder
         self._call = call
         self._name = name
@@ -45,9 +46,16 @@ class Message:
         """Whether there is something to be kept."""
         return self.seconds >= LEAST
 
-    async def take(self, frames: AsyncIterator[Frame]) -> None:
+    @property
+    def broken(self) -> bool:
+        """Whether the disk, or a fault of ours, has ended the take."""
+        reason = self._recording.reason if self._recording is not None else None
+        return reason not in (None, "stopped", "too_long")
+
+    async def take(self, frames: AsyncIterator[Frame], more: Callable[[], None]) -> None:
         """Record until there are no more frames, the limit is reached, or this is cancelled;
-        then `end`. Raises `OSError` when nothing can be written."""
+        then `end`. `more` is called once it records, and whenever `seconds` has grown. Raises
+        `OSError` when nothing can be written."""
         await self.discard()
         about = Sidecar(self._folder.name, self._call, round(time.time() * 1000))
         full = asyncio.Event()
@@ -57,7 +65,8 @@ class Message:
         part = recording.part(self._name)
         await recording.start()
         self._recording = recording
-        reading = asyncio.create_task(self._read(frames, part.put))
+        more()
+        reading = asyncio.create_task(self._read(frames, recording, part, more))
         ended = asyncio.create_task(full.wait())
         try:
             await asyncio.wait((reading, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -66,18 +75,29 @@ class Message:
                 task.cancel()
             await asyncio.gather(reading, ended, return_exceptions=True)
 
-    @staticmethod
-    async def _read(frames: AsyncIterator[Frame], put: Callable[[Frame], None]) -> None:
+    async def _read(
+        self, frames: AsyncIterator[Frame], recording: Recording, part: Part,
+        more: Callable[[], None],
+    ) -> None:  # fmt: skip
+        first: float | None = None
         async for frame in frames:
-            put(frame)
+            if not recording.keeps:
+                return
+            part.put(frame)
+            at = frame.timestamp / frame.clock_rate
+            first = at if first is None else first
+            self.seconds = at - first
+            more()
 
     async def end(self) -> None:
-        """Complete the take; `seconds` says how long it is."""
+        """Complete the take."""
         if self._recording is None:
             return
         await self._recording.close()
-        [part] = self._recording.about.participants
-        self.seconds = part.duration_ms / 1000
+        if self.broken:
+            # Not all that came is in the file.
+            [part] = self._recording.about.participants
+            self.seconds = min(self.seconds, part.duration_ms / 1000)
 
     async def discard(self) -> None:
         """Let go of what was said."""

@@ -71,6 +71,15 @@ def test_frames_wait_until_the_sender_has_said_what_their_ticks_mean(tmp_path: P
     assert part.finish().name == part.about.file == "1.webm"
 
 
+def test_a_late_beginning_moves_nothing_up(tmp_path: Path) -> None:
+    """The first packets of a connection take longer than those that follow."""
+    part = Part(tmp_path)
+    came = [part.sound(n, 1000.3 + max(0.0, n / 50 - 0.3)) for n in range(100)]
+    part.file.take(came, 1002.5)
+    part.finish()
+    assert part.about.duration_ms == 99 * 20
+
+
 def test_frames_wait_no_longer_than_that(tmp_path: Path) -> None:
     part = Part(tmp_path)
     part.file.take([part.picture(0, 1000.0)], 1000.0 + module.HOLD_UNKNOWN - 0.01)

@@ -64,7 +64,7 @@ def test_holds_the_package_as_plain_files(wheel: Path) -> None:
     for folder in ("server", "bots"):
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*.py")}
     expected |= {f"ringback/bots/examples/{p.name}" for p in (ROOT / "bots").rglob("*.ogg")}
-    expected.add("ringback/bots/prompts/greeting.webm")
+    expected |= {f"ringback/bots/prompts/{p.name}" for p in (ROOT / "bots").rglob("*.webm")}
     for folder in DATA:
         files = (p for p in (ROOT / folder).rglob("*") if p.is_file())
         expected |= {f"ringback/{p.relative_to(ROOT)}" for p in files}

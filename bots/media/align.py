@@ -10,6 +10,7 @@ Times are seconds; ours are those of `time.monotonic()`, theirs are NTP's.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from .frames import Frame
@@ -75,7 +76,7 @@ class TrackClock:
         self._report: tuple[int, float] | None = None
         self._source = -1
         self._odd = 0
-        self._arrival: float | None = None
+        self._arrival = math.inf
         self._shortest = Shortest()
 
     @property
@@ -96,13 +97,17 @@ class TrackClock:
         self._source, self._report = source, (timestamp, ntp)
         self._offset.put(ntp, arrived)
 
+    def came(self, frame: Frame) -> None:
+        """A frame has come; to be said of each before it is placed."""
+        way = frame.arrived - frame.timestamp / frame.clock_rate
+        least = self._shortest.put(way, frame.arrived)
+        if not self.known:
+            self._arrival = min(self._arrival, least)
+
     def place(self, frame: Frame) -> float:
         """When a frame was made, on our clock. Before the first report: as if it had come by
-        the shortest way that any did."""
-        ticks = frame.timestamp / frame.clock_rate
-        least = self._shortest.put(frame.arrived - ticks, frame.arrived)
+        the shortest way that any did that has come until now, also after it."""
         if self._report is None or self._offset.seconds is None:
-            self._arrival = least if self._arrival is None else min(self._arrival, least)
-            return self._arrival + ticks
+            return self._arrival + frame.timestamp / frame.clock_rate
         timestamp, ntp = self._report
         return ntp + (frame.timestamp - timestamp) / frame.clock_rate + self._offset.seconds

@@ -89,6 +89,7 @@ class PartFile:
         for item in items:
             if isinstance(item, Took):
                 self._held.append(item)
+                self._clock(item.key).came(item.frame)
             else:
                 clock = self._clock(item.key)
                 clock.report(item.source, item.timestamp, item.ntp, item.arrived, item.rate)

@@ -10,8 +10,8 @@ import { RequestError, newId } from "./messages.js";
 /** @typedef {import("./phone.js").Phone} Phone */
 /** @typedef {import("./wire.js").Wire} Wire */
 /** @typedef {"stop" | "listen" | "redo" | "send" | "discard"} Do */
-/** @typedef {"greeting" | "recording" | "recorded" | "playing" | "sent" | "discarded" |
- *   "failed"} BotState */
+/** @typedef {"greeting" | "recording" | "recorded" | "too_short" | "playing" | "sent" |
+ *   "discarded" | "failed"} BotState */
 /** @typedef {"idle" | "connecting" | BotState | "over"} VoicemailState */
 /** @typedef {{state: BotState, seconds: number, most: number}} Told */
 
@@ -25,8 +25,10 @@ const NO_MICROPHONE =
   "There is no microphone that this page may use. Connect one, or allow it with the sign beside " +
   "the address of this page, then try again.";
 const STATES = new Set([
-  "greeting", "recording", "recorded", "playing", "sent", "discarded", "failed",
+  "greeting", "recording", "recorded", "too_short", "playing", "sent", "discarded", "failed",
 ]);
+/** Seconds below which nothing is kept. */
+const LEAST = 1;
 /** States after which nothing more happens. */
 const DONE = new Set(["sent", "discarded", "failed"]);
 
@@ -52,7 +54,7 @@ export class VoicemailCall extends Emitter {
   state = "idle";
   /** Whose voicemail it is; empty for one's own greeting. */
   peer = "";
-  /** How long (s) what is meant is, and may be. */
+  /** How much sound (s) the bot has, and how much there may be. */
   seconds = 0;
   most = 0;
   /** When the state began (ms since 1970). */
@@ -99,6 +101,11 @@ export class VoicemailCall extends Emitter {
     phone.on("change", () => {
       if (phone.live && this.state !== "idle") this.dismiss();
     });
+  }
+
+  /** Whether there is enough to be kept. */
+  get said() {
+    return this.seconds >= LEAST;
   }
 
   /** Whether it goes on. */
@@ -209,9 +216,8 @@ export class VoicemailCall extends Emitter {
       if (!told || channel !== this.#channel || DONE.has(this.state)) return;
       this.seconds = told.seconds;
       this.most = told.most;
-      this.#become(told.state);
-      // Where the channel opens late, the bot has begun without it.
-      if (told.state === "recording") this.since -= told.seconds * 1000;
+      if (told.state === this.state) this.emit("change", this);
+      else this.#become(told.state);
     };
   }
 

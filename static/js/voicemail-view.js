@@ -17,6 +17,7 @@ const ACTS = {
   greeting: ["stop", "discard"],
   recording: ["stop", "discard"],
   recorded: ["send", "listen", "redo", "discard"],
+  too_short: ["redo", "discard"],
   playing: ["stop", "send", "redo", "discard"],
 };
 const OVER = new Set(["sent", "discarded", "failed", "over"]);
@@ -104,6 +105,8 @@ export class VoicemailView {
         return "Speak now.";
       case "recorded":
         return `Recorded, ${long}.`;
+      case "too_short":
+        return `That was too short to be a ${peer ? "message" : "greeting"}.`;
       case "playing":
         return peer ? "This is your message." : "This is your greeting.";
       case "sent":
@@ -113,7 +116,9 @@ export class VoicemailView {
       case "failed":
         return "It could not be kept. Try again later.";
       default:
-        return problem ? "" : "The call to voicemail is over. What you said until then is kept.";
+        if (problem) return "";
+        if (!this.call.said) return `The call to voicemail is over. Nothing was ${peer ? "sent" : "saved"}.`;
+        return "The call to voicemail is over. What you said until then is kept.";
     }
   }
 
@@ -144,12 +149,12 @@ export class VoicemailView {
     const timed = TIMED.has(state);
     this.#time.hidden = this.#progress.hidden = !timed;
     if (!timed) return;
-    const passed = (Date.now() - since) / 1000;
-    const whole = state === "recording" ? most : seconds;
-    const now = state === "recorded" ? seconds : Math.min(passed, whole);
-    this.#progress.max = Math.max(1, state === "recorded" ? most : whole);
+    // What is recorded is what the bot has, however long one has spoken.
+    const playing = state === "playing";
+    const now = playing ? Math.min((Date.now() - since) / 1000, seconds) : seconds;
+    const of = playing ? seconds : most;
+    this.#progress.max = Math.max(1, of);
     this.#progress.value = now;
-    const of = state === "recorded" ? most : whole;
     this.#time.textContent = `${duration(now * 1000)} of ${duration(of * 1000)}`;
   }
 }

@@ -1,0 +1,30 @@
+"""The tone and the sentences of voicemail, measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from ringback.bots import announcements
+from tests.callers import pitch
+from tests.test_recorder import play
+
+
+async def test_the_tone() -> None:
+    [sound] = [piece async for piece in announcements.beep()]
+    assert len(sound.data) == 2 * round(announcements.BEEP * sound.rate)
+    frame = av.AudioFrame("s16", "mono", len(sound.data) // 2)
+    frame.planes[0].update(sound.data)
+    frame.sample_rate = sound.rate
+    assert pitch([frame]) == pytest.approx(announcements.BEEP_PITCH, rel=0.01)
+
+
+@pytest.mark.parametrize("path", [announcements.GREETING, announcements.TOO_SHORT])
+def test_the_sentences_can_be_heard_and_go_out_as_they_are(path: Path) -> None:
+    found = play(path)
+    assert found.codecs == {"opus"}
+    assert 3 < sum(frame.samples for frame in found.sound) / 48_000 < 10
+    loud = max(abs(int(frame.to_ndarray().min())) for frame in found.sound)
+    assert 8_000 < loud < 32_768
