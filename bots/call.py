@@ -52,7 +52,8 @@ class BotCall:
     the call as `failed` and is logged; the next call is none the worse for it.
 
     `ring` is what the exchange said of it, `peer` its connection, `media` what the caller
-    sends now; `on_media` is called when that changes, `on_renegotiated` after a later offer.
+    sends now; `on_media` is called when that changes, `on_renegotiated` after a later offer,
+    `on_change` with what becomes of the connection.
     `plane` makes what gets the packets, `on_plane` is called with each one before any packet
     reaches it: set it before answering.
     """
@@ -74,6 +75,7 @@ class BotCall:
         self.on_media: Callable[[protocol.Media], None] | None = None
         self.on_renegotiated: Callable[[], None] | None = None
         self.on_plane: Callable[[Plane], None] | None = None
+        self.on_change: Callable[[Change], None] | None = None
         self.peer = Peer(
             ice_servers, host.certificate, self._put,
             hub=host.hub, plane=plane, on_plane=self._new_plane,
@@ -284,6 +286,8 @@ class BotCall:
 
     def _changed(self, change: Change) -> None:
         self._state = change
+        if self.on_change is not None:
+            self.on_change(change)
         self.tell_state()
         if change.state == "connected" and self._report is None:
             self._connected.set()

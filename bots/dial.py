@@ -7,12 +7,14 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
+
+from msgspec.structs import replace
 
 from ringback.server import protocol
 from ringback.server.protocol import ErrorCode, ProtocolError
@@ -45,11 +47,27 @@ class Times:
         self.reached.setdefault(state, time.monotonic() - self.placed)
 
 
+class Detour(Protocol):
+    """A way round for a call's media, such as a bad network that is made up."""
+
+    def offered(self, sdp: str) -> str:
+        """Our offer as the other side is to read it."""
+
+    def answered(self, sdp: str) -> str:
+        """Their answer as we are to read it."""
+
+    def candidate(self, text: str) -> str | None:
+        """The same of a candidate of theirs that comes later; None where it is of no use."""
+
+
 class Dialled:
     """One call from us to somebody: `run` it, which returns when it is over.
 
-    `on_state` is called with each state; `audio` and `video` are what the other side sends,
-    `sender` what they get. `ended` says at last how it ended, None while it has not.
+    `on_state` is called with each state, `on_change` with what becomes of the connection,
+    `on_plane` with the end of its media (made by `endpoint`) before any arrives. `audio` and
+    `video` are what the other side sends, `sender` what they get. `ended` says at last how it
+    ended, None while it has not. `descriptions` are the offer and the answer as they were
+    exchanged.
     """
 
     def __init__(
@@ -59,7 +77,11 @@ class Dialled:
         kinds: Sequence[Kind],
         *,
         host: Host | None = None,
+        endpoint: Callable[..., Endpoint] = Endpoint,
+        detour: Detour | None = None,
         on_state: Callable[[State], None] | None = None,
+        on_change: Callable[[Change], None] | None = None,
+        on_plane: Callable[[Endpoint], None] | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.to = to
@@ -76,7 +98,11 @@ class Dialled:
         self._client = client
         # Where both are in one private network, somebody has to send first: who calls.
         self._host = host or Host(Network(allow=PRIVATE))
+        self.descriptions: list[protocol.Description] = []
+        self._detour = detour
         self._on_state = on_state
+        self._on_change = on_change
+        self._on_plane = on_plane
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._early: list[protocol.Candidate | None] = []
         self._peer = Peer(
@@ -84,7 +110,7 @@ class Dialled:
             self._host.certificate,
             self._changes.put_nowait,
             hub=self._host.hub,
-            plane=partial(Endpoint, receives=self.kinds, sends=self.kinds),
+            plane=partial(endpoint, receives=self.kinds, sends=self.kinds),
             on_plane=self._take_plane,
         )
 
@@ -96,6 +122,11 @@ class Dialled:
     def frames(self) -> Frames:
         """Coded sound and pictures from now on, both in one iterator."""
         return both(self.audio, self.video)
+
+    @property
+    def peer(self) -> Peer:
+        """The connection."""
+        return self._peer
 
     @property
     def pair(self) -> str | None:
@@ -111,7 +142,9 @@ class Dialled:
         try:
             sdp = await self._peer.offer(self.kinds)
             media = protocol.Media(audio="audio" in self.kinds, video="video" in self.kinds)
+            sdp = self._detour.offered(sdp) if self._detour is not None else sdp
             description = protocol.Description(type="offer", sdp=sdp)
+            self.descriptions.append(description)
             self.times = Times()
             await self._client.request(
                 protocol.Call(call=self.id, to=self.to, media=media, description=description)
@@ -154,7 +187,8 @@ class Dialled:
                 self._reach("ringing")
             case protocol.Answered(call=self.id, description=description):
                 self._reach("answered")
-                await self._describe(self._peer.accept(description.sdp))
+                self.descriptions.append(description)
+                await self._accept(description.sdp)
                 for candidate in self._early:
                     await self._try(candidate)
             case protocol.RelayedDescription(call=self.id, description=description):
@@ -162,6 +196,7 @@ class Dialled:
                     await self._renegotiate(description.sdp)
             case protocol.RelayedCandidate(call=self.id, candidate=candidate):
                 if self.state in ("calling", "ringing"):
+                    # After their answer, from which a detour learns who they are.
                     self._early.append(candidate)
                 else:
                     await self._try(candidate)
@@ -171,9 +206,9 @@ class Dialled:
                 self.ended = event
                 self._reach("ended")
 
-    async def _describe(self, describing: Awaitable[None]) -> None:
+    async def _accept(self, sdp: str) -> None:
         try:
-            await describing
+            await self._peer.accept(self._detour.answered(sdp) if self._detour else sdp)
         except BadOffer as error:
             logger.warning("The answer cannot be used: %s", error)
             await self.hang_up("failed", error.part)
@@ -189,6 +224,11 @@ class Dialled:
         await self._client.request(protocol.SendDescription(call=self.id, description=description))
 
     async def _try(self, candidate: protocol.Candidate | None) -> None:
+        if self._detour is not None and candidate is not None and candidate.candidate:
+            text = self._detour.candidate(candidate.candidate)
+            if text is None:
+                return
+            candidate = replace(candidate, candidate=text)
         try:
             await self._peer.add_candidate(candidate)
         except BadOffer as error:
@@ -198,6 +238,8 @@ class Dialled:
         """Tell the exchange how far the connection is, which its clocks depend on."""
         while True:
             change = await self._changes.get()
+            if self._on_change is not None:
+                self._on_change(change)
             if change.state == "failed":
                 await self.hang_up("failed", change.part or "media")
             elif change.state == "closed":
@@ -217,6 +259,8 @@ class Dialled:
         for track in plane.incoming.values():
             self._take_track(track)
         self.sender.use(plane)
+        if self._on_plane is not None:
+            self._on_plane(plane)
 
     def _take_track(self, incoming: Incoming) -> None:
         incoming.on_frame = self.audio.take if incoming.kind == "audio" else self.video.take

@@ -107,7 +107,7 @@ def _sounds(made: Direction, end: float, way: float, late: Callable[[], float], 
         made.sent_chirps.append(SentChirp(number, at, sequence))
         heard = at + way - 0.01 + late()
         if heard + 0.2 <= end:
-            made.heard.append(HeardChirp(heard + offset, made.stream % 16, number % 16, -20.0))
+            made.heard.append(HeardChirp(heard + offset, made.stream % 32, number % 32, -20.0))
     for number in range(round((end - BEGAN - way) / PACKET)):
         arrived = BEGAN + way - 0.01 + number * PACKET + late()
         made.sounds.append(Sound(arrived + offset, PACKET, -40.0))

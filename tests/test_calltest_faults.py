@@ -138,7 +138,7 @@ def mirrored() -> Observed:
     there, back = ways()
     for way, stream in ((there, BOB), (back, ANN)):
         way.seen = [replace(seen, stream=stream) for seen in way.seen]
-        way.heard = [replace(heard, stream=stream % 16) for heard in way.heard]
+        way.heard = [replace(heard, stream=stream % 32) for heard in way.heard]
     return observed(there, back)
 
 

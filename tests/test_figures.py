@@ -257,7 +257,7 @@ def test_sounds_are_counted() -> None:
     there = direction()
     first, second, third, *rest = there.heard
     unreadable = replace(second, number=None, stream=None)
-    there.heard = [first, first, unreadable, replace(third, stream=(ANN + 1) % 16), *rest]
+    there.heard = [first, first, unreadable, replace(third, stream=(ANN + 1) % 32), *rest]
     sound = of(there).sound
     assert (sound.heard, sound.repeated, sound.unread, sound.wrong) == (11, 1, 1, 1)
     assert (sound.identified, sound.lost) == (8, 2)

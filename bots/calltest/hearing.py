@@ -12,8 +12,8 @@ from .spread import Latency
 from .units import about
 
 # What the word of a marked sound can hold.
-STREAMS = 16
-NUMBERS = 16
+STREAMS = 32
+NUMBERS = 32
 # The longest way on which a sound still counts as one of this call.
 LONGEST = 4.0
 # How long one is, and how much more must be heard to tell.
@@ -78,7 +78,7 @@ class Sounds:
 
 
 def tell(direction: Direction) -> Told:
-    """Name each marked sound. A word holds a number only modulo some sixteen, so it is the latest
+    """Name each marked sound. A word holds a number only modulo thirty-two, so it is the latest
     of those sent with that number within four seconds before."""
     told = Told()
     taken = set[int]()

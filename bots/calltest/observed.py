@@ -183,3 +183,5 @@ class Observed:
     network: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     """What was kept of it: a name for people, and the path."""
+    troubles: list[str] = field(default_factory=list)
+    """What of the test itself went wrong, in words: then nothing is concluded from it."""

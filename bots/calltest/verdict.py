@@ -54,7 +54,8 @@ def judge(
 ) -> Verdict:
     """`figures`: of each of `observed.directions`, in that order. `thresholds`: people's own, in
     place of the defaults about the same figure (`thresholds.DEFAULTS`, or `SHAPED` where a
-    network profile made the way worse). `observed.lag` above `MOST_LAG` is never a verdict."""
+    network profile made the way worse). `observed.lag` above `MOST_LAG`, or `observed.troubles`, is
+    never a verdict."""
     if len(figures) != len(observed.directions):
         raise ValueError(
             f"there are {len(observed.directions)} directions, but figures of {len(figures)}"
@@ -85,6 +86,8 @@ def _unproven(observed: Observed) -> Reason | None:
             f"This machine was too busy to judge: its event loop was {show(observed.lag, 'time')} "
             f"late, and more than {show(MOST_LAG, 'time')} is too much.",
         )
+    if observed.troubles:
+        return Reason(Code.LAGGED, " ".join(observed.troubles))
     if not observed.directions or not any(d.kinds for d in observed.directions):
         because = f": {observed.reason}" if observed.reason else ""
         return Reason(Code.NOT_RUN, f"There was nothing to judge{because}.")

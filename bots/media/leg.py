@@ -17,6 +17,7 @@ from aiortc import (
     RTCDataChannel,
     RTCIceCandidate,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpCodecParameters,
     RTCRtpTransceiver,
@@ -62,7 +63,15 @@ class Leg:
         self._make_plane = plane
         self._hub = hub or Hub()
         self._pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+            RTCConfiguration(
+                iceServers=list(servers),
+                bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+                iceTransportPolicy=(
+                    RTCIceTransportPolicy.RELAY
+                    if self._hub.network.relay_only
+                    else RTCIceTransportPolicy.ALL
+                ),
+            )
         )
         parts.use_certificate(self._pc, certificate)
         self._pc.on("connectionstatechange", changed)
@@ -96,6 +105,18 @@ class Leg:
         if pair is None:
             return None
         return f"{pair.local_candidate.type}/{pair.remote_candidate.type}"
+
+    @property
+    def route(self) -> str | None:
+        """The two candidates in use, ours first, with their addresses, for people to read."""
+        pair = parts.nominated(self.plane.connection) if self.plane is not None else None
+        if pair is None:
+            return None
+        ours, theirs = pair.local_candidate, pair.remote_candidate
+        return (
+            f"{ours.type} {ours.host}:{ours.port} - {theirs.type} {theirs.host}:{theirs.port} "
+            f"({ours.transport})"
+        )
 
     def takes(self, offer: Offer) -> bool:
         """Whether a later offer is for this leg, not for a new one."""

@@ -62,6 +62,7 @@ class Network:
     addresses at which this host is reached from outside, one to one (NAT). `allow`: private
     ranges to which packets may be sent before anything has come from there. `names`: whether
     `.local` names are looked up. `bandwidth`: bits a second of one call in one direction.
+    `relay_only`: nothing leaves but by a TURN server.
     """
 
     ports: tuple[int, int] | None = None
@@ -69,6 +70,7 @@ class Network:
     allow: tuple[Range, ...] = ()
     names: bool = False
     bandwidth: int = BANDWIDTH
+    relay_only: bool = False
 
     def never(self, address: Address) -> bool:
         """Whether nothing may be sent there and nothing that comes from there is believed."""

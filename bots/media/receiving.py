@@ -45,6 +45,11 @@ class Reception:
         """How many packets were sent up to the last one that came."""
         return self.order.top - self._first + 1
 
+    @property
+    def jitter(self) -> float:
+        """The interarrival jitter, in seconds."""
+        return self._jitter / self._rate if self._rate else 0.0
+
     def count(self, timestamp: int, rate: int, now: float) -> None:
         """Take note of a packet that came."""
         self.received += 1

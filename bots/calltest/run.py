@@ -1,0 +1,159 @@
+"""A call test from beginning to end: who calls whom, how long, by which network, what is kept."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import ifaddr
+
+from ringback.bots.media.payload import Codec
+
+from .artifacts import Keeper
+from .lag import Lag
+from .observed import Observed
+from .options import CannotCheck, NoCall, Options
+from .packetlog import PacketLog
+from .profiles import Profile
+from .relay import Relay
+from .side import Side
+from .verified import Call
+
+MOST = 3600.0
+PATIENCE = 20.0
+"""Seconds that an answer is waited for."""
+Partner = Literal["bot", "browser", "firefox"]
+Watch = Callable[[Observed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is to be tested.
+
+    A peer of ours calls `to`, who is to send everything back; or, `between`, another peer of
+    ours; or a browser (`partner`). It lasts `seconds` (at most an hour) from the connection.
+    `tokens`: of bots, for the first peer and the second. `seed` decides about what is lost on
+    the way of a `profile`, and about the identities. In the folder `artifacts` everything is
+    kept. Raises `ValueError` in words.
+    """
+
+    url: str
+    to: str = "echo"
+    between: bool = False
+    partner: Partner = "bot"
+    seconds: float = 5.0
+    codec: Codec = "VP8"
+    size: tuple[int, int] = (320, 240)
+    rate: float = 15.0
+    sound_only: bool = False
+    relay_only: bool = False
+    profile: Profile | None = None
+    seed: int | None = None
+    tokens: tuple[str, ...] = ()
+    ca: Path | None = None
+    artifacts: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= MOST:
+            raise ValueError("A call test lasts at most an hour.")
+        _ = self.options
+        if self.relay_only and self.profile is not None:
+            raise ValueError(
+                "A network profile stands between the two peers; it cannot be combined with a "
+                "TURN server between them."
+            )
+        if self.between and self.partner != "bot":
+            raise ValueError("Between two peers of its own there is no browser.")
+
+    @property
+    def options(self) -> Options:
+        """What its sides send and ask for."""
+        return Options(
+            self.size, self.rate, codec=self.codec, sound_only=self.sound_only,
+            relay_only=self.relay_only, patience=PATIENCE,
+        )  # fmt: skip
+
+
+async def run(check: Check, watch: Watch | None = None) -> Observed:
+    """Make the call and see it to its end: what was observed, whatever that was.
+
+    `watch` gets what there is at each step, and twice a second. Raises `CannotCheck`.
+    """
+    if not _has_address():
+        raise CannotCheck("no_address", "This machine has no network address for media.")
+    dice = random.Random(check.seed)
+    async with AsyncExitStack() as stack:
+        lag = await stack.enter_async_context(Lag())
+        sides = await _sides(check, dice, stack)
+        relay: Relay | None = None
+        if check.profile is not None:
+            log = PacketLog() if check.artifacts is not None else None
+            relay = Relay(check.profile, dice.randrange(2**32), log)
+            await stack.enter_async_context(relay)
+
+        def show(observed: Observed) -> None:
+            if watch is not None:
+                watch(_complete(observed, check, lag))
+
+        call = Call(sides[0], sides[1] if len(sides) > 1 else check.to, show)
+        keeper = Keeper(call, check.artifacts) if check.artifacts is not None else None
+        if keeper is not None:
+            await stack.enter_async_context(keeper)
+        try:
+            await call.connect(relay)
+            lag.begin()
+            if relay is not None:
+                relay.begin()
+            await call.last(check.seconds)
+        except NoCall:
+            # How it ended is told by what was observed.
+            pass
+        finally:
+            await call.end()
+        observed = _complete(call.observed(), check, lag)
+        if call.refused:
+            observed.troubles.append(
+                f"{call.refused} frames came faster than this machine could look at them."
+            )
+        if keeper is not None:
+            await keeper.keep(observed, relay.log if relay is not None else None)
+        return observed
+
+
+def _complete(observed: Observed, check: Check, lag: Lag) -> Observed:
+    observed.lag = lag.worst
+    observed.seed = check.seed
+    observed.network = check.profile.name if check.profile is not None else None
+    return observed
+
+
+async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> list[Side]:
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    # Not by the seed: two tests with the same seed may run beside each other.
+    name = f"check-{secrets.token_hex(3)}"
+    streams = dice.sample(range(1, 4096), 2)
+    sides = []
+    for number in range(2 if check.between else 1):
+        token = check.tokens[number] if number < len(check.tokens) else None
+        side = Side(
+            check.url, None if token else f"{name}-{'ab'[number]}" if check.between else name,
+            options=check.options, stream=streams[number], token=token, ca=check.ca, pool=pool,
+        )  # fmt: skip
+        sides.append(await stack.enter_async_context(side))
+    return sides
+
+
+def _has_address() -> bool:
+    addresses = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    return any(
+        not ip.startswith("127.0.0.1") if isinstance(ip, str) else ip[0] != "::1"
+        for ip in addresses
+    )

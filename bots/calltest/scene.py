@@ -1,0 +1,79 @@
+"""What a call test shows: moving pictures that are the same wherever they are made again. Pure.
+
+A picture follows from the stream and the sequence number in its mark, so whoever received it
+and has read the mark knows what was sent, pixel by pixel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import marks
+from .marks import Mark
+
+Luma = NDArray[np.uint8]
+
+_STEP = 2
+_DARKEST, _BRIGHTEST = 60, 180
+_WAVES = 8
+
+
+class Scene:
+    """The pictures of one stream, `width` by `height` (even, at least 64 by 48).
+
+    Soft waves wander to the left, two pixels a picture, and a bright square falls: enough to
+    move for a codec to have work, and enough structure to tell a blurred picture from a whole.
+    """
+
+    def __init__(self, stream: int, width: int, height: int) -> None:
+        if width < 64 or height < 48 or width % 2 or height % 2:
+            raise ValueError("A marked picture is at least 64 by 48, both even.")
+        self.stream = stream
+        self.width, self.height = width, height
+        self._wide = _waves(stream, width, height)
+        self._side = max(8, height // 10)
+
+    def luma(self, mark: Mark) -> Luma:
+        """The luma plane of one picture, (height, width), with its mark."""
+        made = np.empty((self.height, self.width), np.uint8)
+        self._draw(made, mark)
+        return made
+
+    def picture(self, mark: Mark) -> Luma:
+        """The whole picture as the three planes of yuv420p below one another: an array of
+        (height * 3 / 2, width)."""
+        wide, high = self.width, self.height
+        made = np.empty((high * 3 // 2, wide), np.uint8)
+        self._draw(made[:high], mark)
+        # Tinted by stream: people tell two pictures apart at a glance.
+        made[high : high + high // 4] = 112 + self.stream % 5 * 8
+        made[high + high // 4 :] = 144 - self.stream % 7 * 6
+        u = made[high : high + high // 4].reshape(high // 2, wide // 2)
+        v = made[high + high // 4 :].reshape(high // 2, wide // 2)
+        marks.neutral(u, v)
+        return made
+
+    def _draw(self, made: Luma, mark: Mark) -> None:
+        start = mark.sequence * _STEP % self.width
+        made[:] = self._wide[:, start : start + self.width]
+        band = self.height // 8
+        room = self.height - 2 * band - self._side
+        top = band + mark.sequence * _STEP % max(1, room)
+        left = (self.width - self._side) // 2
+        made[top : top + self._side, left : left + self._side] = 220
+        marks.paint(made, mark)
+
+
+def _waves(stream: int, width: int, height: int) -> Luma:
+    """A texture twice as wide as a picture, which goes on where it ends."""
+    dice = np.random.default_rng(stream)
+    x = np.arange(width, dtype=np.float64) * (2 * np.pi / width)
+    y = np.arange(height, dtype=np.float64)[:, None] * (2 * np.pi / height)
+    total = np.zeros((height, width))
+    for _ in range(_WAVES):
+        across, down = dice.integers(1, 9), dice.integers(0, 7)
+        total += np.sin(across * x + down * y + dice.uniform(0, 2 * np.pi))
+    low, high = total.min(), total.max()
+    once = (_DARKEST + (total - low) * ((_BRIGHTEST - _DARKEST) / (high - low))).astype(np.uint8)
+    return np.concatenate((once, once), axis=1)

@@ -1,0 +1,189 @@
+"""What one side of a call test sends, and what it makes of what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from ringback.bots.media.endpoint import Endpoint
+from ringback.bots.media.frames import Frame
+from ringback.bots.media.incoming import Incoming
+from ringback.bots.media.outgoing import Outgoing
+from ringback.bots.media.payload import Codec
+from ringback.bots.values import Kind
+
+from .listening import Listener
+from .marked import MarkedPictures
+from .observed import HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .options import SOUND, Options
+from .scene import Scene
+from .sounding import MarkedSounds
+from .watching import Watcher
+
+
+class Note(Protocol):
+    """Takes down a step."""
+
+    def __call__(self, name: str, detail: str = "", at: float | None = None) -> None:
+        """Its name, details in words, and when (monotonic seconds; None is now)."""
+
+
+@dataclass(slots=True)
+class Book:
+    """What one side has sent, and what it has seen and heard. It grows while the call goes on."""
+
+    sent: list[SentPicture] = field(default_factory=list)
+    sent_chirps: list[SentChirp] = field(default_factory=list)
+    seen: list[SeenPicture] = field(default_factory=list)
+    heard: list[HeardChirp] = field(default_factory=list)
+    sounds: list[Sound] = field(default_factory=list)
+
+
+class Talk:
+    """The media of one side: marked pictures and sounds out, and whatever comes in, read.
+
+    `stream` is in its own marks, `expected` in those of who sends to it. `use` it by an
+    endpoint, `begin` to send, `stop` sending, `finish` reading; `book` is what it comes to.
+    `on_frame` gets each coded frame, too; `on_news` is called when something was seen or heard.
+    """
+
+    def __init__(
+        self, options: Options, stream: int, expected: int, pool: Executor, note: Note,
+        on_news: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.stream = stream
+        self.on_frame: Callable[[Frame], None] | None = None
+        self._note = note
+        self._on_news = on_news
+        self._plane: Endpoint | None = None
+        self._noted: set[str] = set()
+        self._fault: Exception | None = None
+        self._sending: list[asyncio.Task[None]] = []
+        self.book = book = Book()
+        scene = Scene(stream, *options.size)
+        shown = scene if expected == stream else Scene(expected, *options.size)
+        self.pictures = MarkedPictures(
+            scene, options.rate, options.codec, options.bit_rate, pool, book.sent
+        )
+        rate = None if options.sound_only else options.rate
+        self.sounds = MarkedSounds(stream, pool, rate, book.sent_chirps)
+        self.watcher = Watcher(pool, shown, book.seen, self._saw)
+        self.listener = Listener(pool, book.heard, book.sounds, self._heard)
+        self._kinds = options.kinds
+        self._wanted: dict[Kind, Codec] = {"audio": SOUND, "video": options.codec}
+
+    @property
+    def codecs(self) -> dict[Kind, str]:
+        """In what the other side sends, by kind: what was agreed on, or came."""
+        tracks = self._plane.incoming.values() if self._plane is not None else ()
+        return {track.kind: track.codec for track in tracks if track.codec is not None}
+
+    @property
+    def refused(self) -> int:
+        """How much came too fast to be looked at."""
+        return self.watcher.refused + self.listener.refused
+
+    def use(self, plane: Endpoint) -> None:
+        """Send and receive by this end of the media from now on."""
+        self._plane = plane
+        plane.on_incoming = self._take
+        plane.on_fault = self._failed
+        for track in plane.incoming.values():
+            self._take(track)
+
+    def _take(self, track: Incoming) -> None:
+        reader = self.listener.take if track.kind == "audio" else self.watcher.take
+        track.on_frame = partial(self._frame, reader)
+
+    def _frame(self, reader: Callable[[Frame], None], frame: Frame) -> None:
+        if "packet" not in self._noted and self._plane is not None:
+            self._once("packet", frame.kind, self._plane.counts.first)
+        if self.on_frame is not None:
+            self.on_frame(frame)
+        reader(frame)
+
+    def _once(self, name: str, detail: str, at: float | None = None) -> None:
+        if name not in self._noted:
+            self._noted.add(name)
+            self._note(name, detail, at)
+
+    def _saw(self, seen: list[SeenPicture]) -> None:
+        first = next((picture for picture in seen if picture.stream is not None), None)
+        if first is not None:
+            self._once("picture", f"{first.width}x{first.height}", first.shown)
+        self._on_news()
+
+    def _heard(self, heard: list[HeardChirp]) -> None:
+        first = next((chirp for chirp in heard if chirp.stream is not None), None)
+        if first is not None:
+            self._once("sound", f"{first.level:.0f} dBFS", first.at)
+        self._on_news()
+
+    def begin(self, start: float) -> None:
+        """Send from `start` (monotonic seconds) on."""
+        makers = {"audio": self.sounds.run, "video": self.pictures.run}
+        self._sending = [
+            asyncio.create_task(makers[kind](partial(self._out, kind), start), name=f"send {kind}")
+            for kind in self._kinds
+        ]
+
+    def _out(self, kind: Kind) -> Outgoing | None:
+        """The track of a kind, if the other side wants it now and takes our codec."""
+        for track in self._plane.outgoing.values() if self._plane is not None else ():
+            if track.kind == kind and track.active and self._wanted[kind] in track.codecs:
+                return track
+        return None
+
+    def _failed(self, error: Exception) -> None:
+        self._fault = self._fault or error
+
+    async def stop(self) -> None:
+        """Send no more. Raises what ended sending before."""
+        for task in self._sending:
+            task.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending)
+        for task in self._sending:
+            if not task.cancelled():
+                task.result()
+
+    async def finish(self) -> None:
+        """Wait until all that came was looked at. Raises what reading it raised."""
+        await self.watcher.finish()
+        await self.listener.finish()
+        if self._fault is not None:
+            raise self._fault
+
+    def samples(self) -> Sequence[Sample]:
+        """The counters of what comes, as they stand now."""
+        plane, now = self._plane, time.monotonic()
+        if plane is None:
+            return ()
+        trips = {t.kind: t.round_trip for t in plane.outgoing.values() if t.round_trip is not None}
+        return [
+            _sample(track, now, trips.get(track.kind))
+            for track in plane.incoming.values()
+            if track.kind in self._kinds
+        ]
+
+
+def _sample(track: Incoming, now: float, round_trip: float | None) -> Sample:
+    stats, source = track.stats, track.source
+    return Sample(
+        at=now,
+        kind=track.kind,
+        packets=stats.packets,
+        bytes=stats.octets,
+        lost=stats.arrivals.lost,
+        repaired=stats.arrivals.repaired,
+        duplicates=stats.arrivals.duplicates,
+        reordered=stats.arrivals.reordered,
+        keyframes_asked=stats.keyframes_asked,
+        jitter=source.jitter if source is not None else None,
+        round_trip=round_trip,
+    )

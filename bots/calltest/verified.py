@@ -1,0 +1,283 @@
+"""A call of one or two sides that prove what they see and hear, while it goes on.
+
+    async with Side(url, "ann") as ann, Side(url, "bob") as bob:
+        async with verified(ann, bob) as call:
+            await call.proved(within=2)
+            call.directions()                      # live, from ann to bob and back
+    call.observed()                                # all of it, at the end
+
+Against somebody who sends everything back, as `echo` does, one side is enough:
+`verified(ann, "echo")`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from ringback.bots.dial import Detour
+
+from .hearing import NUMBERS, STREAMS
+from .observed import Direction, Ending, HeardChirp, Observed
+from .options import SOUND, NoCall
+from .proof import LEAST_PICTURES, LEAST_SOUNDS
+from .side import BIAS, Side
+from .talk import Talk
+
+EVERY = 0.5
+"""Seconds between two samples of the counters."""
+DRAIN = 1.5
+"""Seconds that what was sent last may be under way, when sending has stopped."""
+TAIL = 0.3
+"""Seconds that a marked sound and what it takes to hear it may last: one that began less than
+this before the end may or may not be heard."""
+
+Watch = Callable[[Observed], None]
+
+
+class Call:
+    """A call that connects, or is on. Made by `verified`.
+
+    `watch` is called with what there is, at each step and twice a second. `lag`: the longest
+    this process was late.
+    """
+
+    def __init__(self, a: Side, b: Side | str, watch: Watch | None = None) -> None:
+        self.caller = a
+        self.callee = b if isinstance(b, Side) else None
+        self.to = b.name if isinstance(b, Side) else b
+        self.sides = (a, b) if isinstance(b, Side) else (a,)
+        self.ending: Ending = "hung up"
+        self.reason = ""
+        self.began = time.monotonic()
+        self.started = time.time()
+        self.ended: float | None = None
+        self._watch = watch
+        self._news = asyncio.Event()
+        self._sampler: asyncio.Task[None] | None = None
+        streams = [side.stream for side in self.sides]
+        for side, expected in zip(self.sides, reversed(streams), strict=True):
+            side.expect(expected)
+            side.on_step = lambda step: self._show()
+            side.on_news = self._news.set
+        self._directions = self._make()
+
+    def _make(self) -> list[Direction]:
+        if self.callee is None:
+            return [_direction(self.caller, self.caller)]
+        return [_direction(self.caller, self.callee), _direction(self.callee, self.caller)]
+
+    # --- from the offer to the end
+
+    async def connect(self, detour: Detour | None = None) -> None:
+        """Place the call, answer it, and begin to send. Raises `NoCall`."""
+        parties = []
+        if self.callee is not None:
+            parties.append(self.callee.listen())
+        parties.append(self.caller.call(self.to, detour))
+        patience = self.caller.options.patience
+        for party in reversed(parties):
+            try:
+                await party.connect(patience)
+            except NoCall as error:
+                self.ending, self.reason = error.ending, str(error)
+                raise
+        self.began = time.monotonic()
+        for side in self.sides:
+            _talk(side).begin(self.began)
+        self._sampler = asyncio.create_task(self._sample(), name="samples")
+
+    async def last(self, seconds: float) -> bool:
+        """Let it go on for so long; whether it did, or ended before (then `ending` says how)."""
+        overs = [asyncio.create_task(_party_over(side)) for side in self.sides]
+        try:
+            done, _ = await asyncio.wait(
+                overs, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for over in overs:
+                over.cancel()
+            await asyncio.wait(overs)
+        return not done
+
+    async def proved(self, within: float = 2.0, direction: Direction | None = None) -> bool:
+        """Whether the picture and the sound of whom they should be arrive, in the direction
+        (both where it is None), within so many seconds from now."""
+        wanted = [direction] if direction is not None else self._directions
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not all(map(proves, wanted)):
+                    self._news.clear()
+                    await self._news.wait()
+        return all(map(proves, wanted))
+
+    async def end(self) -> None:
+        """Stop sending, wait for what is under way, hang up, and read the rest."""
+        self._look_for_end()
+        self.ended = time.monotonic()
+        for side in self.sides:
+            await _talk(side).stop()
+        if self.ending == "hung up":
+            await self._drain()
+        if self._sampler is not None:
+            self._sampler.cancel()
+            await asyncio.wait((self._sampler,))
+            self._take_samples()
+        routes = {side.name: side.route for side in self.sides}
+        self._pairs = {name: route for name, route in routes.items() if route is not None}
+        self._restarts = sum(side.restarts for side in self.sides)
+        if self.caller.party is not None:
+            await self.caller.party.hang_up()
+        for side in self.sides:
+            if side.party is not None:
+                await side.party.close()
+            await _talk(side).finish()
+
+    _pairs: dict[str, str] | None = None
+    _restarts = 0
+
+    def _look_for_end(self) -> None:
+        """Whether somebody else has ended it before we do."""
+        for side in self.sides:
+            party = side.party
+            if party is not None and party.over.is_set() and self.ending == "hung up":
+                self.ending, self.reason = party.ending, party.why()
+
+    async def _drain(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                until = time.monotonic() - TAIL
+                while not all(_arrived(direction, until) for direction in self._directions):
+                    self._news.clear()
+                    await self._news.wait()
+
+    # --- what there is to see
+
+    def directions(self) -> list[Direction]:
+        """Both ways (against an echo the one there and back), as far as they were seen by now.
+        They go on to grow."""
+        for direction, receiver in zip(self._directions, self._receivers(), strict=True):
+            direction.codecs = _talk(receiver).codecs
+        return self._directions
+
+    def _receivers(self) -> tuple[Side, ...]:
+        return (self.caller,) if self.callee is None else (self.callee, self.caller)
+
+    def observed(self) -> Observed:
+        """What was seen of the call so far."""
+        pairs = self._pairs
+        if pairs is None:
+            pairs = {s.name: s.route for s in self.sides if s.route is not None}
+        steps = sorted((step for side in self.sides for step in side.steps), key=lambda s: s.at)
+        return Observed(
+            url=self.caller.url,
+            to=self.to,
+            started=self.started,
+            began=self.began,
+            seconds=(self.ended or time.monotonic()) - self.began,
+            directions=self.directions(),
+            steps=steps,
+            pairs=pairs,
+            restarts=self._restarts or sum(side.restarts for side in self.sides),
+            ending=self.ending,
+            reason=self.reason,
+        )
+
+    @property
+    def refused(self) -> int:
+        """How much came too fast to be looked at: then nothing is proved."""
+        return sum(_talk(side).refused for side in self.sides)
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            self._take_samples()
+            self._show()
+
+    def _take_samples(self) -> None:
+        for direction, receiver in zip(self._directions, self._receivers(), strict=True):
+            direction.samples += _talk(receiver).samples()
+
+    def _show(self) -> None:
+        if self._watch is not None:
+            self._watch(self.observed())
+
+
+@asynccontextmanager
+async def verified(
+    a: Side,
+    b: Side | str,
+    *,
+    detour: Detour | None = None,
+    watch: Watch | None = None,
+) -> AsyncIterator[Call]:
+    """A call from `a` to `b`, which may be somebody's name. It is on when the block begins, and
+    over after it. Raises `NoCall` when it does not come about."""
+    call = Call(a, b, watch)
+    try:
+        await call.connect(detour)
+        yield call
+    finally:
+        await call.end()
+
+
+def proves(direction: Direction) -> bool:
+    """Whether enough of whom it should be was seen and heard in this direction."""
+    ours = direction.stream
+    pictures = sum(seen.stream == ours for seen in direction.seen[: 50 * LEAST_PICTURES])
+    sounds = sum(_ours(heard, ours) for heard in direction.heard[: 50 * LEAST_SOUNDS])
+    return ("video" not in direction.kinds or pictures >= LEAST_PICTURES) and (
+        "audio" not in direction.kinds or sounds >= LEAST_SOUNDS
+    )
+
+
+def _direction(sender: Side, receiver: Side) -> Direction:
+    sending, receiving = _talk(sender), _talk(receiver)
+    options = sender.options
+    return Direction(
+        sender=sender.name,
+        receiver=receiver.name,
+        stream=sender.stream,
+        kinds=options.kinds,
+        rate=options.rate,
+        size=options.size,
+        round_trip=sender is receiver,
+        wanted={k: options.codec if k == "video" else SOUND for k in options.kinds},
+        bias=dict(BIAS),
+        sent=sending.book.sent,
+        seen=receiving.book.seen,
+        sent_chirps=sending.book.sent_chirps,
+        heard=receiving.book.heard,
+        sounds=receiving.book.sounds,
+    )
+
+
+def _arrived(direction: Direction, until: float) -> bool:
+    """Whether the last picture and the last sound begun `until` then are here."""
+    ours = direction.stream
+    if direction.sent:
+        last = direction.sent[-1].sequence
+        if not any(p.sequence == last and p.stream == ours for p in direction.seen[-64:]):
+            return False
+    whole = [chirp for chirp in direction.sent_chirps[-8:] if chirp.at <= until]
+    if not whole:
+        return True
+    number = whole[-1].number % NUMBERS
+    return any(h.number == number and _ours(h, ours) for h in direction.heard[-4:])
+
+
+def _ours(heard: HeardChirp, stream: int) -> bool:
+    """Whether a sound may be of a stream: its word holds less than a picture's mark."""
+    return heard.stream == stream % STREAMS
+
+
+def _talk(side: Side) -> Talk:
+    assert side.talk is not None
+    return side.talk
+
+
+async def _party_over(side: Side) -> None:
+    assert side.party is not None
+    await side.party.over.wait()

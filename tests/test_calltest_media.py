@@ -1,0 +1,292 @@
+"""Marked pictures and sounds, from being made to being read: real codecs, no network."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ringback.bots.calltest import hearing
+from ringback.bots.calltest.chirps import PERIOD, WORDS
+from ringback.bots.calltest.listening import SILENCE, Listener, level
+from ringback.bots.calltest.marked import MarkedPictures
+from ringback.bots.calltest.observed import (
+    HeardChirp,
+    SeenPicture,
+    SentChirp,
+    SentPicture,
+    Sound,
+)
+from ringback.bots.calltest.scene import Scene
+from ringback.bots.calltest.sounding import MarkedSounds
+from ringback.bots.calltest.watching import Watcher
+from ringback.bots.media.frames import Frame, Kind
+from ringback.bots.media.outgoing import Outgoing
+from ringback.bots.media.payload import Codec
+
+STREAM = 300
+SOON = 30.0
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    made = ThreadPoolExecutor(2)
+    yield made
+    made.shutdown()
+
+
+class Track:
+    """Stands where an `Outgoing` track does, and keeps what is sent."""
+
+    def __init__(self, kind: Kind, codec: Codec, rate: int) -> None:
+        self.kind: Kind = kind
+        self.codec: Codec = codec
+        self.rate = rate
+        self.on_keyframe_request: Any = None
+        self.frames: list[Frame] = []
+        self.takes = True
+        self.came = asyncio.Event()
+
+    def select(self, codec: Codec) -> None:
+        self.codec = codec
+
+    def send(self, data: bytes, timestamp: int, *, keyframe: bool = False) -> bool:
+        if not self.takes:
+            return False
+        now = time.monotonic()
+        self.frames.append(
+            Frame(self.kind, self.codec, data, timestamp, self.rate, keyframe, None, now, 0, False)
+        )
+        self.came.set()
+        return True
+
+    def found(self) -> Outgoing:
+        return cast(Outgoing, self)
+
+    async def have(self, count: int) -> list[Frame]:
+        """Wait until so many frames were sent."""
+        async with asyncio.timeout(SOON):
+            while len(self.frames) < count:
+                self.came.clear()
+                await self.came.wait()
+        return self.frames
+
+
+@asynccontextmanager
+async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled(), task.exception()
+
+
+def pictures(
+    pool: ThreadPoolExecutor, sent: list[SentPicture], rate: float = 30.0, codec: Codec = "VP8"
+) -> MarkedPictures:
+    return MarkedPictures(Scene(STREAM, 320, 240), rate, codec, 300_000, pool, sent)
+
+
+async def watched(
+    pool: ThreadPoolExecutor, frames: list[Frame], scene: Scene | None
+) -> tuple[Watcher, list[SeenPicture]]:
+    seen: list[SeenPicture] = []
+    watcher = Watcher(pool, scene, seen, lambda batch: None)
+    for frame in frames:
+        watcher.take(frame)
+    await watcher.finish()
+    return watcher, seen
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_what_is_shown_is_seen(pool: ThreadPoolExecutor, codec: Codec) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", codec, 90_000)
+    before = time.monotonic()
+    async with running(pictures(pool, sent, codec=codec).run(track.found, before)):
+        frames = list(await track.have(30))
+    watcher, seen = await watched(pool, frames, Scene(STREAM, 320, 240))
+    known = {picture.sequence: picture for picture in sent}
+    assert [s.sequence for s in seen] == [s.sequence for s in sent][: len(seen)]
+    assert len(seen) == 30
+    for picture in seen:
+        assert picture.sequence is not None
+        source = known[picture.sequence]
+        assert (picture.stream, picture.width, picture.height) == (STREAM, 320, 240)
+        assert picture.stamp == int(source.at * 1000) & 0xFFFF
+        assert before <= source.at <= picture.arrived <= picture.shown
+        assert (picture.bytes, picture.keyframe) == (source.bytes, source.keyframe)
+    assert seen[0].keyframe
+    compared = [s.similarity for s in seen if s.similarity is not None]
+    assert seen[0].similarity is not None
+    assert min(compared) > 0.9
+    assert watcher.first is not None
+    assert watcher.worst is not None
+
+
+async def test_pictures_come_at_their_pace(pool: ThreadPoolExecutor) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    start = time.monotonic() + 0.1
+    async with running(pictures(pool, sent, rate=20).run(track.found, start)):
+        await track.have(20)
+    for picture in sent:
+        # Never early; late when the machine is, but never a whole picture.
+        assert 0 <= picture.at - (start + picture.sequence / 20) < 10
+    assert [f.timestamp for f in track.frames] == [s.sequence * 4500 for s in sent]
+
+
+async def test_who_asks_gets_a_keyframe(pool: ThreadPoolExecutor) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    maker = pictures(pool, sent)
+    async with running(maker.run(track.found, time.monotonic())):
+        await track.have(5)
+        assert [f.keyframe for f in track.frames[1:5]] == [False] * 4
+        count = len(track.frames)
+        track.on_keyframe_request()
+        await track.have(count + 3)
+    assert sum(f.keyframe for f in track.frames[count : count + 3]) == 1
+    assert maker.keyframes_asked == 1
+
+
+async def test_after_a_picture_that_did_not_leave_comes_a_keyframe(
+    pool: ThreadPoolExecutor,
+) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    maker = pictures(pool, sent)
+    async with running(maker.run(track.found, time.monotonic())):
+        await track.have(3)
+        track.takes = False
+        before = len(sent)
+        await asyncio.sleep(0.2)
+        assert len(sent) == before, "what did not leave was not sent"
+        track.takes = True
+        count = len(track.frames)
+        await track.have(count + 1)
+    assert track.frames[count].keyframe
+
+
+async def test_a_late_machine_leaves_pictures_out_like_a_camera(
+    pool: ThreadPoolExecutor,
+) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    start = time.monotonic()
+    async with running(pictures(pool, sent, rate=30).run(track.found, start)):
+        await track.have(3)
+        time.sleep(0.5)  # noqa: ASYNC251
+        count = len(track.frames)
+        await track.have(count + 3)
+    numbers = [picture.sequence for picture in sent]
+    assert numbers == sorted(set(numbers))
+    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    assert max(steps) >= 10
+    _, seen = await watched(pool, track.frames, None)
+    assert [s.sequence for s in seen] == numbers
+
+
+async def test_what_nobody_can_decode_is_an_erasure(pool: ThreadPoolExecutor) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    async with running(pictures(pool, sent).run(track.found, time.monotonic())):
+        frames = list(await track.have(3))
+    broken = replace(frames[1], data=b"\xff" * 40)
+    _, seen = await watched(pool, [frames[0], broken], None)
+    assert len(seen) == 2
+    assert (seen[1].stream, seen[1].sequence, seen[1].stamp) == (None, None, None)
+    assert (seen[1].width, seen[1].height) == (320, 240)
+
+
+async def test_another_stream_is_seen_as_what_it_is(pool: ThreadPoolExecutor) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    async with running(pictures(pool, sent).run(track.found, time.monotonic())):
+        frames = list(await track.have(3))
+    watcher, seen = await watched(pool, frames, Scene(STREAM + 1, 320, 240))
+    assert {s.stream for s in seen} == {STREAM}
+    assert all(s.similarity is None for s in seen)
+    assert watcher.first is None
+
+
+# --- sound ----------------------------------------------------------------------------------
+
+
+async def heard_of(
+    pool: ThreadPoolExecutor, frames: list[Frame]
+) -> tuple[list[HeardChirp], list[Sound]]:
+    heard: list[HeardChirp] = []
+    sounds: list[Sound] = []
+    listener = Listener(pool, heard, sounds, lambda batch: None)
+    for frame in frames:
+        listener.take(frame)
+    await listener.finish()
+    return heard, sounds
+
+
+async def chirping(
+    pool: ThreadPoolExecutor, count: int, rate: float | None = 15.0
+) -> tuple[list[SentChirp], list[Frame]]:
+    sent: list[SentChirp] = []
+    track = Track("audio", "opus", 48_000)
+    maker = MarkedSounds(STREAM, pool, rate, sent)
+    async with running(maker.run(track.found, time.monotonic())):
+        frames = list(await track.have(count))
+    return sent, frames
+
+
+async def test_what_is_sounded_is_heard(pool: ThreadPoolExecutor) -> None:
+    sent, frames = await chirping(pool, 85)
+    heard, sounds = await heard_of(pool, frames)
+    assert [c.number for c in sent[:4]] == [0, 1, 2, 3]
+    assert len(heard) >= 3
+    for chirp, source in zip(heard, sent, strict=False):
+        assert chirp.stream == STREAM % WORDS
+        assert chirp.number == source.number
+        # Opus looks 6.5 ms ahead; a millisecond of it and of the loop is nobody's.
+        assert 0.003 < chirp.at - source.at < 0.015
+        assert -40 < chirp.level < 0
+    assert len(sounds) == len(frames)
+    assert sum(s.seconds for s in sounds) == pytest.approx(85 * 0.02, abs=0.03)
+    assert not any(s.gap for s in sounds)
+
+
+async def test_chirps_say_with_which_picture_they_began(pool: ThreadPoolExecutor) -> None:
+    sent, _ = await chirping(pool, 55)
+    assert [c.sequence for c in sent[:3]] == [0, None, 15]
+    assert sent[1].at - sent[0].at == pytest.approx(PERIOD, abs=0.25)
+    alone, _ = await chirping(pool, 30, None)
+    assert {c.sequence for c in alone} == {None}
+
+
+async def test_a_hole_moves_no_later_sound(pool: ThreadPoolExecutor) -> None:
+    sent, frames = await chirping(pool, 85)
+    # Between the first sound and the second.
+    with_hole = [*frames[:14], replace(frames[18], gap=True), *frames[19:]]
+    heard, sounds = await heard_of(pool, with_hole)
+    assert [s.gap for s in sounds].count(True) == 1
+    assert sounds[14].seconds == pytest.approx(0.02)
+    by_number = {c.number: c for c in heard}
+    for source in sent[1:3]:
+        assert 0.003 < by_number[source.number].at - source.at < 0.015
+
+
+def test_a_word_holds_what_is_judged() -> None:
+    assert hearing.STREAMS == hearing.NUMBERS == WORDS
+
+
+def test_levels() -> None:
+    assert level(np.zeros(960, np.int16)) == SILENCE
+    assert level(np.zeros(0, np.int16)) == SILENCE
+    assert level(np.full(960, 32767, np.int16)) == pytest.approx(0.0, abs=0.01)
+    assert level(np.full(960, 3277, np.int16)) == pytest.approx(-20.0, abs=0.01)
