@@ -20,7 +20,10 @@ AGAIN = 0.2
 
 
 class PictureOut:
-    """The pictures of a call. The last one is kept: whoever misses it gets it again."""
+    """The pictures of a call, in as many bits as the peer wants and the path carries.
+
+    The last one is kept: whoever misses it gets it again.
+    """
 
     def __init__(self, out: Out, pool: Executor) -> None:
         self._out = out
@@ -57,9 +60,12 @@ class PictureOut:
             self._needs_keyframe = True
             return
         async with self._turn:
+            bits = min(BIT_RATE, track.bits)
             if self._encoder is None or track.codec != self._codec:
                 self._codec = track.codec
-                self._encoder = PictureEncoder(track.codec, BIT_RATE)
+                self._encoder = PictureEncoder(track.codec, bits)
+            else:
+                self._encoder.adapt(bits, time.monotonic())
             keyframe, self._needs_keyframe = self._needs_keyframe, False
             ticks = self._out.ticks(due, VIDEO_CLOCK)
             coded = await asyncio.get_running_loop().run_in_executor(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import array
 import math
+import random
 
 import pytest
 from av import VideoFrame
 
 from ringback.bots.media.decoding import PictureDecoder, PixelFormat, SoundDecoder, pixels
-from ringback.bots.media.encoding import PictureEncoder, SoundEncoder, picture_of
+from ringback.bots.media.encoding import MORE_EVERY, PictureEncoder, SoundEncoder, picture_of
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.payload import Codec
 from tests.callers import HEIGHT, WIDTH, number_of, picture
@@ -111,3 +112,46 @@ def test_colours_keep_their_order() -> None:
     red = picture_of(bytes([255, 0, 0] * 4), 2, 2, "rgb24")
     assert isinstance(red, VideoFrame)
     assert pixels(red, None, "bgr24")[0] == bytes([0, 0, 255] * 4)
+
+
+def busy(number: int) -> VideoFrame:
+    """A picture that is never still: what it takes is what it may take."""
+    dice = random.Random(number % 10)
+    small = [[100 + dice.randrange(40) for _ in range(80)] for _ in range(60)]
+    rows = (bytes(v for v in row for _ in range(4)) for row in small for _ in range(4))
+    data = b"".join(rows) + bytes([128]) * (320 * 240 // 2)
+    return picture_of(data, 320, 240, "yuv420p")
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
+def test_another_bit_rate_is_kept_to(codec: Codec) -> None:
+    encoder = PictureEncoder(codec, 1_500_000)
+    taken = []
+    for second, rate in enumerate((1_500_000, 500_000, 1_500_000)):
+        encoder.adapt(rate, second * MORE_EVERY)
+        sizes = []
+        for number in range(60):
+            coded = encoder.encode(busy(number), (60 * second + number) * 3000, False)
+            sizes.append(len(coded.data) if coded is not None else 0)
+            if not number:
+                assert coded is not None
+                assert coded.keyframe
+        taken.append(8 * sum(sizes) / 2)
+    assert taken[0] == pytest.approx(1_500_000, rel=0.4)
+    assert taken[1] == pytest.approx(500_000, rel=0.4)
+    assert taken[2] == pytest.approx(1_500_000, rel=0.4)
+
+
+def test_a_little_more_or_less_takes_no_new_keyframe() -> None:
+    encoder = PictureEncoder("VP8", 1_000_000)
+    assert encoder.encode(picture(0), 0, False) is not None
+    rates = []
+    for number, (rate, now) in enumerate(
+        [(900_000, 0.0), (1_200_000, 1.0), (700_000, 2.0), (900_000, 3.0), (900_000, 5.1)], 1
+    ):
+        encoder.adapt(rate, now)
+        rates.append(encoder.bit_rate)
+        coded = encoder.encode(picture(number), number * 3000, False)
+        assert coded is not None
+        assert coded.keyframe == (number in (3, 5))
+    assert rates == [1_000_000, 1_000_000, 700_000, 700_000, 900_000]

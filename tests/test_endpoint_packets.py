@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from pylibsrtp import Error
 
 from ringback.bots.media import feedback, packet, rtcp, rtp
+from ringback.bots.media.congestion import ReceiveRate
 from ringback.bots.media.endpoint import CAP, Endpoint
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.incoming import Incoming
+from ringback.bots.media.outgoing import MOST
 from ringback.bots.media.payload import packetise
 from ringback.bots.media.plane import Section
 from tests.planes import Wired
@@ -182,11 +184,51 @@ async def test_what_is_sent_is_reported(end: Ended, monkeypatch: pytest.MonkeyPa
     assert packet.extension(sent, len(sent), 4) == b"a"
 
 
+class Narrow(ReceiveRate):
+    """A way here on which a queue grows with the third picture."""
+
+    bits = 400_000
+    pictures = 0
+
+    def picture(self, timestamp: int, rate: int, octets: int, now: float) -> None:
+        assert (rate, timestamp) == (90_000, 3000 * (self.pictures + 1))
+        assert octets > 0
+        self.pictures += 1
+        self.hurry = self.pictures == 3
+
+
+async def test_a_path_that_carries_less_is_told_of_at_once(
+    end: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "REPORT_FIRST", 0.0)
+    monkeypatch.setattr(feedback, "REPORT_EVERY", 600.0)
+    track = end.plane.incoming["a"]
+    assert isinstance(track.path, ReceiveRate)
+    narrow = track.path = Narrow(CAP)
+    end.rtp(build(11))
+    await end.until(lambda: end.sent)
+    end.rtp(build(11, 2))
+    assert len(end.sent) == 1
+    end.rtp(build(11, 3))
+    await end.until(lambda: len(end.sent) == 2)
+    assert not narrow.hurry
+    rembs = [i for i in end.items if isinstance(i, rtcp.Remb)]
+    assert [r.bitrate for r in rembs] == [pytest.approx(400_000, rel=1e-4)] * 2
+
+
+async def test_sound_says_nothing_of_the_path() -> None:
+    made = Ended(section("audio"))
+    [track] = made.plane.incoming.values()
+    assert track.path is None
+    made.plane.close()
+
+
 async def test_what_the_peer_reports_and_asks_reaches_the_track(end: Ended) -> None:
     track = end.plane.outgoing["b"]
     asked, bitrates = list[str](), list[int]()
     track.on_keyframe_request = lambda: asked.append("keyframe")
     track.on_bitrate = bitrates.append
+    assert track.bits == MOST
     track.send(vp8(0, key=True), 0, keyframe=True)
     [sent] = end.media
     sequence = rtp.read_header(sent).sequence
@@ -201,6 +243,18 @@ async def test_what_the_peer_reports_and_asks_reaches_the_track(end: Ended) -> N
     assert rtp.read_header(end.media[1]).ssrc == 4
     assert asked == ["keyframe"]
     assert bitrates == [100_000]
+    assert track.bits == 100_000
+    # The first report is one to count from; the next says what was lost of how many.
+    for _ in range(30):
+        track.send(vp8(1), 3000)
+    for highest, fraction in ((sequence, 0), (sequence + 30, 128)):
+        block = rtcp.Block(3, fraction, 0, highest, 0, 0, 0)
+        end.rtcp(rtcp.write_receiver_report(9, [block]))
+    assert bitrates == [100_000, 75_000]
+    # What was never sent cannot have been lost.
+    block = rtcp.Block(3, 255, 0, sequence + 9000, 0, 0, 0)
+    end.rtcp(rtcp.write_receiver_report(9, [block]))
+    assert track.bits == 75_000
 
 
 async def test_a_blocked_socket_keeps_what_is_sent_back(end: Ended) -> None:

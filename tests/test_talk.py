@@ -12,8 +12,11 @@ from dataclasses import replace
 import pytest
 
 from ringback import bots
+from ringback.bots import pictures
+from ringback.bots.media import rtcp
 from ringback.bots.media.decoding import pixels
-from ringback.bots.media.encoding import picture_of
+from ringback.bots.media.encoding import PictureEncoder, picture_of
+from ringback.bots.media.payload import Codec
 from ringback.server import protocol as p
 from tests.callers import HEIGHT, PATIENCE, TONE, WIDTH, needs_address, number_of, picture
 from tests.clients import eventually
@@ -111,6 +114,39 @@ async def test_what_a_bot_makes_is_heard_and_seen(host: Host) -> None:
     numbers, heard = await asyncio.gather(caller.numbers(12), caller.heard())
     assert growing(numbers)
     assert heard == pytest.approx(440.0, rel=0.02)
+
+
+async def test_pictures_take_no_more_than_the_peer_asks_for(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[PictureEncoder] = []
+
+    class Noted(PictureEncoder):
+        def __init__(self, codec: Codec, bit_rate: int) -> None:
+            super().__init__(codec, bit_rate)
+            made.append(self)
+
+    monkeypatch.setattr(pictures, "PictureEncoder", Noted)
+
+    @bots.bot("studio")
+    async def studio(call: bots.Call) -> None:
+        await call.publish(counting())
+
+    line = await host(studio)
+    _, caller = await line.talking(audio=None)
+    await caller.numbers(3)
+    [encoder] = made
+    assert encoder.bit_rate == pictures.BIT_RATE
+    [transceiver] = caller.pc.getTransceivers()
+    [source] = transceiver.receiver.getSynchronizationSources()
+    remb = rtcp.write_remb(1, rtcp.Remb(300_000, (source.source,)))
+    await transceiver.receiver.transport._send_rtp(rtcp.write_receiver_report(1) + remb)
+    async with asyncio.timeout(PATIENCE):
+        while encoder.bit_rate == pictures.BIT_RATE:
+            await caller.numbers(1)
+    assert encoder.bit_rate == pytest.approx(300_000, rel=1e-4)
+    assert growing(await caller.numbers(5)), "the same pictures go on"
+    assert made == [encoder]
 
 
 async def test_a_picture_that_stands_is_sent_again_to_who_missed_it(host: Host) -> None:

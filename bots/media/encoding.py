@@ -5,6 +5,7 @@ An encoder belongs to one outgoing track and is used by one thread at a time.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import NamedTuple, cast
 
@@ -25,6 +26,8 @@ from .payload import Codec
 VIDEO_CLOCK = 90_000
 PACKET = 0.02
 BIT_RATE_SOUND = 64_000
+# Another bit rate takes a new encoder, which begins with a keyframe: not for little, nor often.
+LESS, MORE, MORE_EVERY = 0.85, 1.25, 3.0
 
 _SOUND = {"opus": ("libopus", 48000), "PCMU": ("pcm_mulaw", 8000), "PCMA": ("pcm_alaw", 8000)}
 _REALTIME = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"}
@@ -122,12 +125,25 @@ class SoundEncoder:
 
 
 class PictureEncoder:
-    """Any pictures in, coded pictures out; another size begins anew with a keyframe."""
+    """Any pictures in, coded pictures out; another size begins anew with a keyframe.
+
+    `bit_rate`: how many bits a second of them may take.
+    """
 
     def __init__(self, codec: Codec, bit_rate: int) -> None:
+        self.bit_rate = bit_rate
         self._codec = codec
-        self._bit_rate = bit_rate
         self._context: VideoCodecContext | None = None
+        self._changed_at = -math.inf
+
+    def adapt(self, bit_rate: int, now: float) -> None:
+        """Take about so many bits a second, of now (monotonic seconds). What differs too little
+        to be worth a keyframe is left as it is, and what is more waits its turn."""
+        less = bit_rate < LESS * self.bit_rate
+        more = bit_rate > MORE * self.bit_rate and now - self._changed_at >= MORE_EVERY
+        if less or more:
+            self.bit_rate, self._changed_at = bit_rate, now
+            self._context = None
 
     def encode(self, picture: VideoFrame, ticks: int, keyframe: bool) -> Coded | None:
         """A picture, at `ticks` of 90,000 a second; None when the encoder leaves it out."""
@@ -150,11 +166,15 @@ class PictureEncoder:
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, VIDEO_CLOCK)
         context.framerate = Fraction(30, 1)
-        context.bit_rate = self._bit_rate
+        context.bit_rate = self.bit_rate
         # Keyframes are made when somebody asks for one.
         context.gop_size = 100_000
         context.thread_count = 1
-        context.options = options
+        # At no moment much more than that: a keyframe that is too large is a queue on the way.
+        rate = str(self.bit_rate)
+        context.options = options | {
+            "minrate": rate, "maxrate": rate, "bufsize": str(self.bit_rate // 2),
+        }  # fmt: skip
         return context
 
 

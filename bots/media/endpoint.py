@@ -24,6 +24,7 @@ from aiortc import RTCDataChannel, RTCDtlsTransport, RTCRtpCodecParameters
 
 from . import packet, parts, rtcp, rtp
 from .channel import Channel
+from .congestion import ReceiveRate
 from .feedback import Feedback
 from .frames import Kind
 from .incoming import Incoming
@@ -138,6 +139,8 @@ class Endpoint(Plane):
         track = self.incoming[section.mid] = Incoming(section.mid, section.kind)
         track.digits.on_digit = self._digit
         track.on_due = self.nudge
+        if track.kind == "video":
+            track.path = ReceiveRate(self._cap)
         track.configure(section)
         if self.on_incoming is not None:
             self.on_incoming(track)

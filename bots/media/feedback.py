@@ -62,7 +62,7 @@ class Feedback:
             case rtcp.Reports(blocks=blocks):
                 for block in blocks:
                     for track in self._of(block.ssrc):
-                        track.stream.reported(block, now + self._wall)
+                        track.reported(block, now, now + self._wall)
             case rtcp.Nack(ssrc=ssrc, sequences=sequences):
                 for track in self._of(ssrc):
                     track.resend(sequences, now)
@@ -71,8 +71,8 @@ class Feedback:
                     track.keyframe_requested(now)
             case rtcp.Remb(bitrate=bitrate, ssrcs=ssrcs):
                 for track in self._outgoing.values():
-                    if track.stream.ssrc in ssrcs and track.on_bitrate is not None:
-                        track.on_bitrate(bitrate)
+                    if track.stream.ssrc in ssrcs:
+                        track.asked(bitrate)
 
     def _of(self, ssrc: int) -> list[Outgoing]:
         return [track for track in self._outgoing.values() if track.stream.ssrc == ssrc]
@@ -92,6 +92,9 @@ class Feedback:
         for track in self._incoming.values():
             if track.due <= now:
                 self._ask(track, now)
+            if track.path is not None and track.path.hurry:
+                track.path.hurry = False
+                self._report_at = now
         for sent in self._outgoing.values():
             if sent.due <= now:
                 sent.poll(now)
@@ -151,9 +154,16 @@ class Feedback:
                 self._compound(report.ssrc, rtcp.write_sender_report(report, blocks))
                 blocks = []
         pictures = tuple(source.ssrc for kind, source in sources if kind == "video")
-        rest = [rtcp.write_remb(self.ssrc, rtcp.Remb(self.cap, pictures))] if pictures else []
+        rest = (
+            [rtcp.write_remb(self.ssrc, rtcp.Remb(self._carried(), pictures))] if pictures else []
+        )
         if blocks or rest:
             self._compound(self.ssrc, rtcp.write_receiver_report(self.ssrc, blocks), *rest)
+
+    def _carried(self) -> int:
+        """What the peer may send us: what the way here carries, and no more than `cap`."""
+        paths = [t.path for t in self._incoming.values() if t.path is not None and t.source]
+        return min(self.cap, sum(path.bits for path in paths) if paths else self.cap)
 
     def _compound(self, ssrc: int, report: bytes, *rest: bytes) -> None:
         """A report comes first, then who sends it (RFC 3550, section 6.1)."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from .assembler import Assembler, Whole
 from .clock import SenderClock, Timeline
+from .congestion import ReceiveRate
 from .digits import Digits
 from .frames import Frame, Kind
 from .payload import Codec
@@ -47,8 +48,9 @@ class Stats:
 class Incoming:
     """A track of the peer's. `on_frame` gets each frame as soon as it is whole and in its turn.
 
-    `due` is when `poll` wants to be called next (monotonic seconds, infinite for never);
-    `on_due` is called when it became earlier without a packet.
+    `path`, where it is set, learns from pictures what the way here carries. `due` is when `poll`
+    wants to be called next (monotonic seconds, infinite for never); `on_due` is called when it
+    became earlier without a packet.
     """
 
     def __init__(self, mid: str, kind: Kind) -> None:
@@ -60,6 +62,7 @@ class Incoming:
         self.digits = Digits()
         self.clock = SenderClock()
         self.stats = Stats()
+        self.path: ReceiveRate | None = None
         self.active = False
         self.due = math.inf
         self._section: Section | None = None
@@ -134,6 +137,9 @@ class Incoming:
         self.stats.octets += len(payload)
         if not again and rate:
             source.count(timestamp, rate, now)
+            # The end of a picture: one look at the path for all its packets.
+            if marker and self.path is not None:
+                self._look(timestamp, rate, now)
         part = Part(payload_type, codec, rate, marker, timestamp, payload)
         self._take(source.order.put(sequence, part, now), now)
         if source.order.pending:
@@ -141,6 +147,12 @@ class Incoming:
         if self._asking:
             self._heard = True
             self.due = min(self.due, max(self._ask_at, now))
+
+    def _look(self, timestamp: int, rate: int, now: float) -> None:
+        assert self.path is not None
+        self.path.picture(timestamp, rate, self.stats.octets, now)
+        if self.path.hurry:
+            self.due = now
 
     def receive_again(
         self, payload_type: int, marker: bool, timestamp: int, payload: bytes, now: float

@@ -21,15 +21,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from . import packet
+from .congestion import SendRate
 from .frames import Kind
 from .payload import Codec, packetise
 from .plane import Format, Section
+from .rtcp import Block
 from .sending import Seeds, Transmission
 
 PAYLOAD = 1180
 BURST, PACE = 32, 0.005
 MAX_QUEUE = 1024
 REQUEST_EVERY = 0.1
+MOST = 2_500_000
 
 
 class Wire(Protocol):
@@ -56,8 +59,9 @@ class Outgoing:
     """A track of ours. `active`: the peer wants it now, and `send` does something.
 
     `codecs` are those the peer can take, in its order; `codec` is in use (see `select`).
-    `on_keyframe_request` is called when the peer needs a keyframe, `on_bitrate` with the most
-    bits per second it wants. `frames` were sent, `dropped` were not, `resent` counts packets.
+    `on_keyframe_request` is called when the peer needs a keyframe, `on_bitrate` when
+    `bits`, what may be sent in a second, has changed. `frames` were sent, `dropped` were not,
+    `resent` counts packets.
     """
 
     def __init__(self, section: Section, wire: Wire) -> None:
@@ -71,6 +75,8 @@ class Outgoing:
         self.frames = self.dropped = self.resent = 0
         self.due = math.inf
         seeds = Seeds(secrets.randbits(15), secrets.randbits(15), secrets.randbits(32))
+        self._rate = SendRate(MOST)
+        self._reported = 0
         self.stream = Transmission(*section.ours, seeds)
         self._wire = wire
         self._formats: dict[Codec, Format] = {}
@@ -95,6 +101,32 @@ class Outgoing:
     def round_trip(self) -> float | None:
         """How long a packet and the answer to it take, in seconds."""
         return self.stream.round_trip
+
+    @property
+    def bits(self) -> int:
+        """How many bits a second the peer wants and the way there carries, as far as is known."""
+        return self._rate.bits
+
+    def asked(self, bits: int) -> None:
+        """The peer wants no more than so many bits per second."""
+        before = self.bits
+        self._rate.asked(bits)
+        self._tell_bits(before)
+
+    def reported(self, block: Block, now: float, wall: float) -> None:
+        """Take what the peer reports of this track; `wall`: since 1970."""
+        self.stream.reported(block, wall)
+        expected = (block.highest - self._reported) & 0xFFFFFFFF if self._reported else 0
+        self._reported = block.highest
+        # Numbers that were never sent are nothing to go by.
+        if 0 < expected <= self.stream.packets:
+            before = self.bits
+            self._rate.reported(block.fraction / 256, expected, self.round_trip or 0.0, now)
+            self._tell_bits(before)
+
+    def _tell_bits(self, before: int) -> None:
+        if self.bits != before and self.on_bitrate is not None:
+            self.on_bitrate(self.bits)
 
     def configure(self, section: Section) -> None:
         """Take over what was negotiated, now or anew."""
