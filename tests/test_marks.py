@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ringback.bots.calltest import marks
 from ringback.bots.calltest.marks import Mark, Reading, paint, read
@@ -16,7 +21,7 @@ marks_of_all_kinds = st.builds(
 MARK = Mark(0xABC, 54_321, 12_345)
 
 
-def grey(width: int = 320, height: int = 240) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def grey(width: int = 320, height: int = 240) -> NDArray[np.uint8]:
     return np.full((height, width), 128, np.uint8)
 
 
@@ -101,3 +106,37 @@ def test_wrapped_numbers_count_on() -> None:
 @given(st.integers(0, 1 << 40), st.integers(-32_767, 32_767))
 def test_any_number_near_by_is_found_again(near: int, off: int) -> None:
     assert marks.unwrap((near + off) & 0xFFFF, near) == near + off
+
+
+# --- the twin for browsers -------------------------------------------------------------------
+
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "marks.json").read_text())
+
+
+def test_words_are_as_in_the_vectors() -> None:
+    assert len(VECTORS["words"]) >= 10
+    for vector in VECTORS["words"]:
+        assert f"{marks.word(Mark(*vector['mark'])):016x}" == vector["word"]
+
+
+@pytest.mark.parametrize("number", range(len(VECTORS["pictures"])))
+def test_pictures_are_painted_and_read_as_in_the_vectors(number: int) -> None:
+    vector = VECTORS["pictures"][number]
+    luma = grey(vector["width"], vector["height"])
+    paint(luma, Mark(*vector["mark"]))
+    assert zlib.adler32(luma.tobytes()) == vector["painted"]
+    if vector["box"] is not None:
+        left, top, wide, high, value = vector["box"]
+        luma[top : top + high, left : left + wide] = value
+    noisy = luma.ravel() + _noise(vector["seed"], vector["noise"], luma.size)
+    found = read(np.clip(noisy, 0, 255).astype(np.uint8).reshape(luma.shape))
+    assert json.loads(json.dumps(found._asdict())) == vector["read"]
+
+
+def _noise(seed: int, most: int, count: int) -> NDArray[np.int64]:
+    """From -`most` to `most`, as the vectors mean it: a linear congruential generator."""
+    values, state = np.empty(count, np.int64), seed
+    for number in range(count):
+        state = (state * 1664525 + 1013904223) % (1 << 32)
+        values[number] = (state >> 16) % (2 * most + 1) - most
+    return values

@@ -37,6 +37,7 @@ WORLD = {
 PAGELESS = (
     "wire.js", "phone.js", "call.js", "link.js", "local-media.js", "outbox.js",
     "call-recording.js", "recorder-leg.js", "playback.js", "voicemail-call.js",
+    "marks.js", "chirps.js",
 )  # fmt: skip
 PAGE_WORDS = re.compile(
     r"\b(document|window|HTML\w*Element|querySelector\w*|innerHTML|getElementById|"

@@ -95,8 +95,10 @@ def word(mark: Mark) -> int:
 def mark_of(word: int) -> Mark:
     """The fields of a word whose magic and CRC are right."""
     sequence = word >> 32 & 0xFFFF
-    for shift in (8, 4, 2, 1):
-        sequence ^= sequence >> shift
+    sequence ^= sequence >> 8
+    sequence ^= sequence >> 4
+    sequence ^= sequence >> 2
+    sequence ^= sequence >> 1
     return Mark(word >> 48 & 0xFFF, sequence, word >> 16 & 0xFFFF)
 
 
@@ -140,12 +142,11 @@ def read(luma: NDArray[np.uint8]) -> Reading:
     if width < LEAST_WIDTH // 2 or height < LEAST_HEIGHT // 2:
         return ERASURE
     words, right = decide(cells(luma))
-    top, bottom = (
-        mark_of(said) if fine else None
-        for said, fine in zip(words.tolist(), right.tolist(), strict=True)
-    )
-    same = top == bottom
-    return Reading(top if same else None, top, bottom, not same and None not in (top, bottom))
+    (first, second), (upper, lower) = words.tolist(), right.tolist()
+    top = mark_of(first) if upper else None
+    if upper and lower and first == second:
+        return Reading(top, top, top, False)
+    return Reading(None, top, mark_of(second) if lower else None, upper and lower)
 
 
 def cells(luma: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -153,8 +154,7 @@ def cells(luma: NDArray[np.uint8]) -> NDArray[np.int16]:
     (..., 2, 64), top strip first."""
     *many, height, width = luma.shape
     rows, columns = _points(width, height)
-    points = luma[..., rows, :][..., columns].reshape(*many, 4, SAMPLES, COLUMNS, SAMPLES)
-    sums: NDArray[np.int16] = points.sum(axis=(-3, -1), dtype=np.int16)
+    sums: NDArray[np.int16] = luma[..., rows, columns].sum(axis=-2, dtype=np.int16)
     return sums.reshape(*many, 2, 64)
 
 
@@ -217,8 +217,10 @@ def _cells(width: int, height: int) -> tuple[NDArray[np.intp], list[tuple[int, i
 
 @lru_cache(maxsize=64)
 def _points(width: int, height: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The rows and the columns of pixels that are looked at."""
+    """The row and the column of each pixel that is looked at: (16 points, 128 cells)."""
     offsets = SAMPLES + 2 * np.arange(SAMPLES) + 1
-    rows = (4 * SAMPLES * np.array(_STRIPS)[:, None] + offsets).ravel() * height
-    columns = (4 * SAMPLES * np.arange(COLUMNS)[:, None] + offsets).ravel() * width
-    return rows // (4 * SAMPLES * ROWS), columns // (4 * SAMPLES * COLUMNS)
+    rows = (4 * SAMPLES * np.array(_STRIPS)[:, None] + offsets) * height // (4 * SAMPLES * ROWS)
+    steps = 4 * SAMPLES * np.arange(COLUMNS)[:, None] + offsets
+    columns = steps * width // (4 * SAMPLES * COLUMNS)
+    grid = np.broadcast_arrays(rows.T[:, None, :, None], columns.T[None, :, None, :])
+    return grid[0].reshape(SAMPLES**2, -1), grid[1].reshape(SAMPLES**2, -1)
