@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +17,12 @@ import msgspec
 from msgspec import Struct
 
 from ringback.server import protocol
-from ringback.server.protocol import MessageOrder
+from ringback.server.protocol import MessageOrder, ProtocolError
 
 from .announcements import TOO_SHORT, beep
 from .call import BotCall
 from .channel import Channel
+from .client import Lost
 from .media.reading import CannotPlay
 from .message import Message
 from .talk import Call
@@ -64,18 +65,20 @@ _wish = msgspec.json.Decoder(Wish)
 class Attendant:
     """Takes one message: `attend`, and `finish` when the call is over.
 
-    `greeting` is what the caller hears first; None: they record their own.
+    `greeting` is what the caller hears first; None: they record their own. `untold` is called
+    with the folder of a message of which the exchange could not be told.
     """
 
     def __init__(
         self, line: BotCall, call: Call, order: MessageOrder, message: Message,
-        greeting: Path | None,
+        greeting: Path | None, untold: Callable[[Path], None],
     ) -> None:  # fmt: skip
         self._line = line
         self._call = call
         self._order = order
         self._message = message
         self._greeting = greeting
+        self._untold = untold
         self._wishes: asyncio.Queue[Do] = asyncio.Queue(64)
         self._channel: Channel | None = None
         self._told: State | None = None
@@ -92,7 +95,16 @@ class Attendant:
         wish = await self._greet()
         while wish != "discard" and not (wish == "send" and self._message.said):
             wish = await self._next(wish)
-        await self._end(wish == "send")
+        try:
+            await self._end(wish == "send")
+        except ProtocolError:
+            # What they are told is true: it is not kept.
+            self._tell("failed")
+            await self._message.discard()
+            await asyncio.sleep(GOODBYE)
+            raise
+        # Not before: what the exchange did not take nobody will ever hear.
+        self._tell("sent" if self._message.said else "discarded")
         await asyncio.sleep(GOODBYE)
 
     async def finish(self) -> None:
@@ -101,7 +113,12 @@ class Attendant:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not self._over:
-            await self._end(True)
+            try:
+                await self._end(True)
+            except ProtocolError:
+                # Nobody is there who could say it again.
+                self._untold(self._message.folder)
+                raise
 
     # --- what happens
 
@@ -189,25 +206,26 @@ class Attendant:
             await asyncio.gather(doing, wishing, return_exceptions=True)
 
     async def _end(self, send: bool) -> None:
-        self._over = True
         await self._message.end()
         send = send and self._message.said
-        seconds = self._message.seconds
         if not send:
             await self._message.discard()
         told = protocol.TellMessage(
             message=self._order.id,
             state="left" if send else "discarded",
-            seconds=_whole(seconds) if send else 0.0,
+            seconds=_whole(self._message.seconds),
+            cut=self._message.broken,
         )
         try:
             await self._line.ask(told)
-        except Exception:
-            self._tell("failed")
-            await asyncio.sleep(GOODBYE)
+        except (Lost, TimeoutError):
+            self._over = True
+            if send:
+                self._untold(self._message.folder)
             raise
-        # Not before: what the exchange did not take nobody will ever hear.
-        self._tell("sent" if send else "discarded")
+        self._over = True
+        if send:
+            await self._message.settle()
 
     # --- what is said and heard meanwhile
 

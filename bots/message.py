@@ -7,15 +7,14 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
+from . import leftovers
 from .media.frames import Frame
 from .media.record import Part, Recording, RecordLimits
 from .media.sidecar import Sidecar
 from .media.writer import Writer
-
-LEAST = 1.0
-"""Seconds below which nothing was said."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class Message:
     ) -> None:
         self.seconds = 0.0
         """How much sound the take has, also while it goes on."""
-        self._folder = folder
+        self.folder = folder
         self._call = call
         self._name = name
         self._writer = writer
@@ -39,32 +38,32 @@ class Message:
     def path(self) -> Path:
         """Where the sound of the take is."""
         assert self._recording is not None
-        return self._folder / self._recording.about.participants[0].file
+        return self.folder / self._recording.about.participants[0].file
 
     @property
     def said(self) -> bool:
         """Whether there is something to be kept."""
-        return self.seconds >= LEAST
+        return self.seconds >= leftovers.LEAST
 
     @property
     def broken(self) -> bool:
         """Whether the disk, or a fault of ours, has ended the take."""
-        reason = self._recording.reason if self._recording is not None else None
-        return reason not in (None, "stopped", "too_long")
+        return self._recording is not None and leftovers.broken(self._recording.reason)
 
     async def take(self, frames: AsyncIterator[Frame], more: Callable[[], None]) -> None:
         """Record until there are no more frames, the limit is reached, or this is cancelled;
         then `end`. `more` is called once it records, and whenever `seconds` has grown. Raises
         `OSError` when nothing can be written."""
         await self.discard()
-        about = Sidecar(self._folder.name, self._call, round(time.time() * 1000))
+        about = Sidecar(self.folder.name, self._call, round(time.time() * 1000))
         full = asyncio.Event()
         recording = Recording(
-            self._folder, about, self._writer, self._limits, on_end=lambda reason: full.set()
+            self.folder, about, self._writer, self._limits, on_end=lambda reason: full.set()
         )
         part = recording.part(self._name)
         await recording.start()
         self._recording = recording
+        await self._writer.do(partial(leftovers.mark, self.folder))
         more()
         reading = asyncio.create_task(self._read(frames, recording, part, more))
         ended = asyncio.create_task(full.wait())
@@ -99,13 +98,17 @@ class Message:
             [part] = self._recording.about.participants
             self.seconds = min(self.seconds, part.duration_ms / 1000)
 
+    async def settle(self) -> None:
+        """The exchange knows what became of it."""
+        await self._writer.do(partial(leftovers.settle, self.folder))
+
     async def discard(self) -> None:
         """Let go of what was said."""
         await self.end()
         self.seconds, self._recording = 0.0, None
         try:
-            await asyncio.to_thread(shutil.rmtree, self._folder)
+            await asyncio.to_thread(shutil.rmtree, self.folder)
         except FileNotFoundError:
             return
         except OSError as error:
-            logger.warning("%s cannot be removed: %s", self._folder, error)
+            logger.warning("%s cannot be removed: %s", self.folder, error)

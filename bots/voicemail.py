@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +19,10 @@ from .attendant import Attendant
 from .call import BotCall
 from .client import Client
 from .host import Host
+from .leftovers import Leftovers
 from .media.endpoint import Endpoint
 from .media.frames import Kind
 from .media.record import RecordLimits
-from .media.repair import repair, unfinished
 from .media.writer import Writer
 from .message import Message
 from .rooms import Rooms
@@ -47,7 +46,8 @@ class Voicemail:
         self.limits = limits
         self.writer = Writer()
         self.pool = ThreadPoolExecutor(2, "voicemail")
-        self._repairs = asyncio.create_task(self._repair(unfinished(folder)))
+        self.leftovers = Leftovers(client, folder)
+        self._telling = asyncio.create_task(self.leftovers.run())
 
     async def handle(self, line: BotCall) -> None:
         """Take one message."""
@@ -60,7 +60,7 @@ class Voicemail:
         folder = self.folder / order.id
         message = Message(folder, line.id, line.ring.from_, self.writer, limits)
         greeting = self.greeting(order) if order.kind == "message" else None
-        attendant = Attendant(line, call, order, message, greeting)
+        attendant = Attendant(line, call, order, message, greeting, self.leftovers.add)
         try:
             await line.answer()
             await line.connected()
@@ -80,14 +80,10 @@ class Voicemail:
 
     async def close(self) -> None:
         """Free everything."""
-        self._repairs.cancel()
+        self._telling.cancel()
+        await asyncio.gather(self._telling, return_exceptions=True)
         self.pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.writer.close)
-
-    async def _repair(self, folders: list[Path]) -> None:
-        for folder in folders:
-            with suppress(OSError, ValueError):
-                await asyncio.to_thread(repair, folder)
 
 
 class VoicemailService(Service):

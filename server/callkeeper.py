@@ -9,8 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from msgspec.structs import replace
-
 from ringback.server import calls
 from ringback.server.calls import State, Timings, What, Who
 from ringback.server.clock import Clock, Timer
@@ -53,8 +51,8 @@ class CallKeeper:
         self._clock = clock
         self.timings = timings
         self._told = told
-        self.offers: Callable[[calls.Call], Awaitable[bool]] = _offers_nothing
-        """Whether the caller may leave a message after a call that has ended so."""
+        self.closing: Callable[[calls.Call, Ended], Awaitable[Ended]] = _as_it_is
+        """What the caller hears of a call that has ended, given what all callers hear."""
         self.on_end: list[Callable[[calls.Call], Awaitable[None]]] = []
         self._timers: dict[str, Timer] = {}
 
@@ -237,9 +235,7 @@ class CallKeeper:
             await self.push_callee(call, ended)
 
     async def _tell_caller(self, call: calls.Call, winner: str | None) -> None:
-        ended = _ended(call, Who.CALLER, winner)
-        if await self.offers(call):
-            ended = replace(ended, voicemail=True)
+        ended = await self.closing(call, _ended(call, Who.CALLER, winner))
         await self.push(call.caller.session, ended)
 
     async def _tell_status(self, call: calls.Call) -> None:
@@ -280,5 +276,5 @@ def _ended(call: calls.Call, who: Who, winner: str | None) -> Ended:
     return Ended(call=call.id, reason=reason, message=words, part=part, winner=winner)
 
 
-async def _offers_nothing(_: calls.Call) -> bool:
-    return False
+async def _as_it_is(_: calls.Call, ended: Ended) -> Ended:
+    return ended

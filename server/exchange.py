@@ -16,6 +16,7 @@ from ringback.server.clock import Clock, SystemClock, Tasks
 from ringback.server.config import Config
 from ringback.server.engine.base import Engine
 from ringback.server.instances import Instances
+from ringback.server.messagekeeper import MessageKeeper
 from ringback.server.people import People
 from ringback.server.protocol import ErrorCode, ProtocolError
 from ringback.server.recordbook import RecordBook
@@ -56,7 +57,10 @@ class Exchange:
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
         self._instances = Instances(engine, self._keeper)
         self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings)
-        self.voicemails = Voicemails(engine, self.clock, self._keeper, config.voicemail)
+        self.messages = MessageKeeper(engine, self._keeper, config.voicemail)
+        self.voicemails = Voicemails(
+            engine, self.clock, self._keeper, self.messages, config.voicemail
+        )
         self._calls = Switchboard(
             engine,
             self.clock,
@@ -153,7 +157,7 @@ class Exchange:
                 await self.rooms.typing(session, message)
             case p.Settings():
                 await self.people.settings(session, message)
-                await self.voicemails.settings(session, message)
+                await self.messages.settings(session, message)
             case p.Capacity():
                 await self._instances.say(session, message)
             case p.ControlRecording():

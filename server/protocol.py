@@ -489,11 +489,12 @@ class TellRecording(Request, frozen=True, kw_only=True, tag="recording"):
 
 class TellMessage(Request, frozen=True, kw_only=True, tag="message"):
     """Voicemail says that a message (or a greeting) was left, how long it is in seconds, or
-    that nothing is kept of it."""
+    that nothing is kept of it. `cut`: it breaks off, as what recorded it did."""
 
     message: Id
     state: Literal["left", "discarded"]
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    cut: bool = False
 
 
 Part = Literal["signalling", "ice", "dtls", "media"]

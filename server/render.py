@@ -32,8 +32,8 @@ async def _unheard(request: web.Request, name: str) -> dict[str, object]:
     if not request.config_dict[CONFIG].voicemail.on:
         return {}
     name = name or await identity.remembered_name(request)
-    voicemails = request.config_dict[EXCHANGE].voicemails
-    new = [m for m in await voicemails.listed(await identity.guest(request)) if not m.heard]
+    keeper = request.config_dict[EXCHANGE].messages
+    new = [m for m in await keeper.listed(await identity.guest(request)) if not m.heard]
     return {"unheard": len(new), "elsewhere": sum(m.key != fold(name) for m in new)}
 
 

@@ -160,7 +160,7 @@ class Switchboard:
             if not resumed:
                 await self._keeper.push_ring(call, session.id)
         if not resumed:
-            await self._voicemails.arrived(session)
+            await self._voicemails.messages.arrived(session)
 
     # --- what parties do
 

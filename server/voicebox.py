@@ -9,7 +9,7 @@ Rules that others rely on:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -25,6 +25,10 @@ LONGEST = 180.0
 LONGEST_GREETING = 30.0
 AFTER = 600.0
 """Seconds after a call within which its caller may leave a message."""
+UNDER_WAY = 3_600.0
+"""Seconds for which one that is not complete takes a place among those that may be at once."""
+GIVEN_UP = 7 * 86_400.0
+"""Seconds after which one that is not complete is given up: so long its bot may be away."""
 NEARLY = 0.8
 """The part of the room that is taken when its owner is warned."""
 
@@ -54,8 +58,8 @@ class Voicebox(Struct, frozen=True, omit_defaults=True):
 
 class VoiceMessage(Struct, frozen=True, omit_defaults=True):
     """A message for `user` under `key`, or a greeting of theirs. `after`: the call that was not
-    answered; `call`: the one to voicemail. `left` is None until it is complete. Times in ms
-    since 1970."""
+    answered; `call`: the one to voicemail. `left` is None until it is complete; `cut`: it breaks
+    off, as what recorded it did. Times in ms since 1970."""
 
     id: str
     kind: Literal["message", "greeting"]
@@ -69,6 +73,7 @@ class VoiceMessage(Struct, frozen=True, omit_defaults=True):
     left: int | None = None
     seconds: float = 0.0
     heard: bool = False
+    cut: bool = False
 
 
 class Room(Struct, frozen=True):
@@ -102,6 +107,11 @@ class Room(Struct, frozen=True):
             kept.remove(message)
             gone.append(message)
         return gone
+
+
+def left(messages: Iterable[VoiceMessage], key: str) -> list[VoiceMessage]:
+    """Of a user's messages those that were left under a folded name."""
+    return [m for m in messages if m.key == key and m.kind == "message" and m.left is not None]
 
 
 def _age(message: VoiceMessage) -> tuple[int, str]:

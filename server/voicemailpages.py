@@ -43,7 +43,7 @@ def setup(app: web.Application) -> None:
     app.router.add_post("/voicemail/{id}/heard", heard)
     app.router.add_get("/voicemail/{id}/{file}", file)
     exchange, shelf = app[EXCHANGE], app[VOICE_SHELF]
-    exchange.voicemails.on_drop = lambda id: exchange.spawn(asyncio.to_thread(shelf.remove, id))
+    exchange.messages.on_drop = lambda id: exchange.spawn(asyncio.to_thread(shelf.remove, id))
     app.cleanup_ctx.append(_sweeping)
 
 
@@ -58,8 +58,8 @@ async def page(request: web.Request) -> web.Response:
     if not request.config_dict[CONFIG].voicemail.on:
         return await render.page("voicemail.html", request, {"off": True})
     user, name, free = await _who(request)
-    voicemails = request.config_dict[EXCHANGE].voicemails
-    box = await voicemails.box(user, fold(name)) if name else None
+    keeper = request.config_dict[EXCHANGE].messages
+    box = await keeper.box(user, fold(name)) if name else None
     greeting = await _sound(request, box.greeting) if box and box.greeting else None
     context = {
         "csrf": await forms.token(request),
@@ -67,7 +67,7 @@ async def page(request: web.Request) -> web.Response:
         "free": free,
         "box": box,
         "greeting": greeting,
-        "messages": [await _shown(request, m, name) for m in await voicemails.listed(user)],
+        "messages": [await _shown(request, m, name) for m in await keeper.listed(user)],
         "nearly_full": await _warn(request, user),
         "limits": request.config_dict[CONFIG].voicemail,
     }
@@ -96,6 +96,7 @@ async def _shown(request: web.Request, message: VoiceMessage, name: str) -> dict
         "date": date(left),
         "long": long(round(message.seconds * 1000)),
         "heard": message.heard,
+        "cut": message.cut,
         "url": await _sound(request, message.id),
     }
 
@@ -109,13 +110,13 @@ async def _sound(request: web.Request, id: str) -> str | None:
 
 async def _warn(request: web.Request, user: str) -> bool:
     """Whether there is little room left under one of somebody's names, who is told so now."""
-    voicemails = request.config_dict[EXCHANGE].voicemails
+    keeper = request.config_dict[EXCHANGE].messages
     by_key: dict[str, list[VoiceMessage]] = {}
-    for message in await voicemails.listed(user):
+    for message in await keeper.listed(user):
         by_key.setdefault(message.key, []).append(message)
-    full = [key for key, messages in by_key.items() if voicemails.nearly_full(messages)]
+    full = [key for key, messages in by_key.items() if keeper.nearly_full(messages)]
     for key in full:
-        await voicemails.warned(user, key)
+        await keeper.warned(user, key)
     return bool(full)
 
 
@@ -147,13 +148,13 @@ async def usual(request: web.Request) -> web.FileResponse:
 
 async def _own_message(request: web.Request, id: str) -> VoiceMessage | None:
     user = await identity.guest(request)
-    found = await request.config_dict[EXCHANGE].voicemails.of(user, id)
+    found = await request.config_dict[EXCHANGE].messages.of(user, id)
     return found if found is not None and found.kind == "message" else None
 
 
 async def _own_greeting(request: web.Request, id: str) -> bool:
     user, name, _ = await _who(request)
-    box = await request.config_dict[EXCHANGE].voicemails.box(user, fold(name)) if name else None
+    box = await request.config_dict[EXCHANGE].messages.box(user, fold(name)) if name else None
     return box is not None and box.greeting == id
 
 
@@ -164,7 +165,7 @@ async def heard(request: web.Request) -> web.Response:
     """A message was played."""
     user = await _sender(request)
     try:
-        await request.config_dict[EXCHANGE].voicemails.heard(user, request.match_info["id"])
+        await request.config_dict[EXCHANGE].messages.heard(user, request.match_info["id"])
     except ProtocolError as error:
         raise web.HTTPNotFound from error
     return web.Response(status=204)
@@ -177,7 +178,7 @@ async def settings(request: web.Request) -> web.Response:
     if not name:
         raise web.HTTPNotFound
     on = bool((await forms.read(request)).get("on"))
-    await request.config_dict[EXCHANGE].voicemails.switch(user, fold(name), on)
+    await request.config_dict[EXCHANGE].messages.switch(user, fold(name), on)
     return web.Response(status=204)
 
 
@@ -186,7 +187,7 @@ async def use_usual(request: web.Request) -> web.Response:
     user = await _sender(request)
     _, name, _ = await _who(request)
     if name:
-        await request.config_dict[EXCHANGE].voicemails.forget_greeting(user, fold(name))
+        await request.config_dict[EXCHANGE].messages.forget_greeting(user, fold(name))
     return render.see("/voicemail/", {"usual": "1"} | _window(request))
 
 
@@ -202,7 +203,7 @@ async def delete(request: web.Request) -> web.Response:
         return await _confirm(request, "Send this form once more.", 403)
     user, id = await identity.guest(request), request.match_info["id"]
     try:
-        await request.config_dict[EXCHANGE].voicemails.delete(user, id)
+        await request.config_dict[EXCHANGE].messages.delete(user, id)
     except ProtocolError as error:
         raise web.HTTPNotFound from error
     return render.see("/voicemail/", {"deleted": "1"} | _window(request))
@@ -238,12 +239,12 @@ def _window(request: web.Request) -> dict[str, str]:
 async def sweep(shelf: Shelf, exchange: Exchange, days: float) -> int:
     """Remove messages that were kept for `days` (0: nothing is too old) or never completed, and
     folders that belong to none. Returns how many such folders are left."""
-    while ids := await exchange.voicemails.forget_old(_AT_ONCE):
+    while ids := await exchange.messages.forget_old(_AT_ONCE):
         for id in ids:
             await asyncio.to_thread(shelf.remove, id)
         log.info("Removed %d messages of voicemail that were old or incomplete", len(ids))
     before = exchange.clock.now() - days * DAY if days else 0.0
-    return await sweep_strays(shelf, exchange.voicemails.known, before)
+    return await sweep_strays(shelf, exchange.messages.known, before)
 
 
 async def _sweeping(app: web.Application) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,25 +79,38 @@ class Talk:
 
 
 @dataclass
-class Box:
-    """An exchange with voicemail on the line; Bob is a guest whom calls do not reach."""
+class Town:
+    """An exchange with voicemail on the line, at `page`; Bob is a guest whom calls do not reach."""
 
-    server: Server
-    files: Path
-    service: voicemail.VoicemailService
-    url: str
+    page: str
     stack: AsyncExitStack
+    headers: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+
+    @property
+    def url(self) -> str:
+        """Where its socket is."""
+        return f"ws{self.page[4:].rstrip('/')}/ws"
 
     async def phone(self, name: str) -> Phone:
         """The telephone of a guest, who can come back."""
-        client = Client(self.url, name=name, headers=await self._cookie())
+        self.headers[name] = await self._cookie()
+        client = Client(self.url, name=name, headers=self.headers[name])
         return Phone(await self.stack.enter_async_context(client))
 
     async def _cookie(self) -> dict[str, str]:
         """A guest's cookie, and the origin with which it counts."""
-        async with aiohttp.ClientSession() as http, http.get(self.server.url) as page:
+        async with aiohttp.ClientSession() as http, http.get(self.page) as page:
             cookies = "; ".join(f"{c.key}={c.value}" for c in page.cookies.values())
-        return {"Cookie": cookies, "Origin": self.server.url.rstrip("/")}
+        return {"Cookie": cookies, "Origin": self.page.rstrip("/")}
+
+    async def read(self, name: str) -> str:
+        """What somebody's page of voicemail says."""
+        address, window = f"{self.page}voicemail/", {"as": name}
+        async with (
+            aiohttp.ClientSession(headers=self.headers[name]) as http,
+            http.get(address, params=window) as page,
+        ):
+            return await page.text()
 
     async def declined(self) -> tuple[Phone, Phone, str]:
         """Ann has called Bob, who declined: she may leave a message."""
@@ -113,9 +126,11 @@ class Box:
         assert ended.voicemail
         return ann, bob, call
 
-    async def dial(self, phone: Phone, *, page: bool = True, **more: Any) -> Talk:
+    async def dial(
+        self, phone: Phone, *, page: bool = True, caller: Caller | None = None, **more: Any
+    ) -> Talk:
         """Call voicemail."""
-        caller = Caller(video=None)
+        caller = caller or Caller(video=None)
         self.stack.push_async_callback(caller.close)
         talk = Talk(phone, caller, page=page)
         phone.call = secrets.token_hex(8)
@@ -129,13 +144,22 @@ class Box:
         await caller.connected()
         return talk
 
-    async def begun(self) -> tuple[Phone, Phone, Talk]:
+    async def begun(self, **options: Any) -> tuple[Phone, Phone, Talk]:
         """Ann, whom Bob has declined, is past the greeting."""
         ann, bob, missed = await self.declined()
-        talk = await self.dial(ann, after=missed)
+        talk = await self.dial(ann, after=missed, **options)
         assert (await talk.until("greeting"))["most"] == 180
         talk.do("stop")
         return ann, bob, talk
+
+
+@dataclass
+class Box(Town):
+    """The same in this process, where one sees into it."""
+
+    server: Server
+    files: Path
+    service: voicemail.VoicemailService
 
     def press(self, key: str) -> None:
         """The one caller presses a key of their telephone."""
@@ -157,7 +181,7 @@ class Box:
         engine = self.server.app[EXCHANGE].engine
         holder = await engine.holder("bob")
         assert holder is not None
-        return await self.server.app[EXCHANGE].voicemails.listed(holder.user)
+        return await self.server.app[EXCHANGE].messages.listed(holder.user)
 
     def file(self, id: str) -> Path:
         """The sound of a message."""
@@ -190,6 +214,6 @@ async def new_box(
                 await asyncio.gather(running, return_exceptions=True)
 
             stack.push_async_callback(stop)
-            return Box(server, tmp_path / "files", service, server.ws + "/ws", stack)
+            return Box(server.url, stack, server, tmp_path / "files", service)
 
         yield make

@@ -116,12 +116,13 @@ def lay(data: Path, id: str, tapes: Sequence[Tape], *, shelf: str = FOLDER, **ch
 
 async def leave(
     server: Server, id: str, user: str, *, name: str = "Bob", by: str = "Ann",
-    seconds: float = 2.0, heard: bool = False, at: int = START,
+    seconds: float = 2.0, heard: bool = False, at: int = START, cut: bool = False,
 ) -> Path:  # fmt: skip
     """Leave a message for a user under a name; returns the folder of its file."""
     message = VoiceMessage(
         id=id, kind="message", user=user, key=name.casefold(), name=name, from_name=by,
         call=f"call of {id}", after=f"before {id}", begun=at, left=at, seconds=seconds, heard=heard,
+        cut=cut,
     )  # fmt: skip
     await server.app[ENGINE].put_message(message)
     tape = Tape(by, seconds, picture=False)

@@ -18,7 +18,7 @@ NEVER = 3600.0
 
 def least(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let a message be too short below so many seconds, however slow the machine is."""
-    monkeypatch.setattr("ringback.bots.message.LEAST", seconds)
+    monkeypatch.setattr("ringback.bots.leftovers.LEAST", seconds)
 
 
 def kept(box: Box) -> list[str]:

@@ -194,7 +194,7 @@ async def test_a_message_that_is_being_said_is_sent(street: Street) -> None:
     exchange = street.server.app[EXCHANGE]
     holder = await exchange.engine.holder("bob")
     assert holder is not None
-    [message] = await exchange.voicemails.listed(holder.user)
+    [message] = await exchange.messages.listed(holder.user)
     assert message.seconds >= 1.0
     assert play(street.files / "voicemail" / message.id / "1.webm").sound
 

@@ -10,7 +10,7 @@ import pytest
 from ringback.server import protocol as p
 from ringback.server.config import VoicemailLimits
 from ringback.server.protocol import ErrorCode
-from ringback.server.voicebox import AFTER
+from ringback.server.voicebox import AFTER, GIVEN_UP
 from tests.playbook import OFFER, START, Board, Player, make_board
 
 NOW = round(START * 1000)
@@ -74,7 +74,7 @@ async def test_after_a_decline_a_message_is_left_and_bob_is_told(board: Board) -
     bob.hears("voicemail", unheard=1, total=1)
     await left(bot, told["id"])
     bob.silent()
-    [message] = await board.exchange.voicemails.listed("guest of bob")
+    [message] = await board.exchange.messages.listed("guest of bob")
     assert (message.from_name, message.name, message.seconds) == ("alice", "bob", 5.0)
     assert message.left == NOW
 
@@ -114,8 +114,8 @@ async def test_bob_is_told_when_he_comes_back_and_nobody_else_who_takes_his_name
     await left(bot, told["id"])
     other = await board.come("bob", guest="somebody else")
     other.silent()
-    assert await board.exchange.voicemails.listed("somebody else") == []
-    assert await board.exchange.voicemails.of("somebody else", told["id"]) is None
+    assert await board.exchange.messages.listed("somebody else") == []
+    assert await board.exchange.messages.of("somebody else", told["id"]) is None
     await other.drops()
     await board.passes(31)
     bob = await board.come("bob")
@@ -129,7 +129,7 @@ async def test_a_message_is_for_who_was_called_whoever_took_the_name_since(board
     await board.come("bob", guest="somebody else")
     told = await order(alice, bot, leave())
     await left(bot, told["id"])
-    assert len(await board.exchange.voicemails.listed("guest of bob")) == 1
+    assert len(await board.exchange.messages.listed("guest of bob")) == 1
 
 
 async def test_nobody_ever_had_the_name(board: Board) -> None:
@@ -174,7 +174,7 @@ async def test_only_the_caller_of_a_call_just_missed_leaves_one_and_once(board: 
 async def test_what_was_discarded_can_be_left_again(board: Board) -> None:
     alice, bob, bot = await missed(board)
     dropped: list[str] = []
-    board.exchange.voicemails.on_drop = dropped.append
+    board.exchange.messages.on_drop = dropped.append
     told = await order(alice, bot, leave())
     await bot.says(p.TellMessage(message=told["id"], state="discarded"))
     assert dropped == [told["id"]]
@@ -195,7 +195,7 @@ async def test_only_voicemail_takes_messages_and_speaks_of_them(board: Board) ->
     for player in (alice, bob, echo):
         await player.refused(ErrorCode.NOT_YOUR_CALL, say)
     await bot.says(p.TellMessage(message="unknown", state="left"))
-    assert await board.exchange.voicemails.listed("guest of bob") == []
+    assert await board.exchange.messages.listed("guest of bob") == []
 
 
 async def test_voicemail_is_no_contact(board: Board) -> None:
@@ -230,7 +230,7 @@ async def test_settings_change_only_what_they_name(board: Board) -> None:
     assert claim is not None
     assert not claim.call_waiting
     await bob.says(p.Settings(call_waiting=True))
-    assert not (await board.exchange.voicemails.box("guest of bob", "bob")).on
+    assert not (await board.exchange.messages.box("guest of bob", "bob")).on
 
 
 async def test_off_for_the_server() -> None:
@@ -261,7 +261,7 @@ async def test_without_the_bot_nothing_is_offered(board: Board) -> None:
 async def test_callers_hear_the_greeting_that_was_recorded_last(board: Board) -> None:
     alice, bob, bot = await missed(board)
     dropped: list[str] = []
-    board.exchange.voicemails.on_drop = dropped.append
+    board.exchange.messages.on_drop = dropped.append
     made = []
     for call in ("g1", "g2"):
         told = await order(bob, bot, leave(call, None, greeting=True))
@@ -272,12 +272,12 @@ async def test_callers_hear_the_greeting_that_was_recorded_last(board: Board) ->
         bot.hears("ended")
         made.append(told["id"])
     assert dropped == made[:1]
-    assert await board.exchange.voicemails.known(made[1])
+    assert await board.exchange.messages.known(made[1])
     assert (await order(alice, bot, leave()))["greeting"] == made[1]
-    await board.exchange.voicemails.forget_greeting("guest of bob", "bob")
+    await board.exchange.messages.forget_greeting("guest of bob", "bob")
     assert dropped == made
-    assert not await board.exchange.voicemails.known(made[1])
-    assert await board.exchange.voicemails.listed("guest of bob") == []
+    assert not await board.exchange.messages.known(made[1])
+    assert await board.exchange.messages.listed("guest of bob") == []
 
 
 # --- one's own
@@ -289,24 +289,24 @@ async def test_playing_and_deleting_is_told_in_every_window(board: Board) -> Non
     told = await order(alice, bot, leave())
     await left(bot, told["id"])
     dropped: list[str] = []
-    voicemails = board.exchange.voicemails
-    voicemails.on_drop = dropped.append
+    keeper = board.exchange.messages
+    keeper.on_drop = dropped.append
     for player in (bob, other):
         player.hears("voicemail", unheard=1, total=1)
-    await voicemails.heard("guest of bob", told["id"])
-    await voicemails.heard("guest of bob", told["id"])
+    await keeper.heard("guest of bob", told["id"])
+    await keeper.heard("guest of bob", told["id"])
     for player in (bob, other):
         assert "unheard" in player.hears("voicemail", total=1)
         player.silent()
     for user in ("guest of alice", "guest of carol"):
         with pytest.raises(p.ProtocolError):
-            await voicemails.heard(user, told["id"])
+            await keeper.heard(user, told["id"])
         with pytest.raises(p.ProtocolError):
-            await voicemails.delete(user, told["id"])
-    await voicemails.delete("guest of bob", told["id"])
+            await keeper.delete(user, told["id"])
+    await keeper.delete("guest of bob", told["id"])
     assert dropped == [told["id"]]
     bob.hears("voicemail", unheard=0, total=0)
-    assert await voicemails.listed("guest of bob") == []
+    assert await keeper.listed("guest of bob") == []
 
 
 # --- room
@@ -339,14 +339,14 @@ async def small() -> tuple[Board, Player, Player, Player]:
 async def test_who_was_warned_loses_the_oldest_to_new_ones() -> None:
     board, alice, bob, bot = await small()
     dropped: list[str] = []
-    board.exchange.voicemails.on_drop = dropped.append
+    board.exchange.messages.on_drop = dropped.append
     ids = await fill(board, alice, bob, bot, 5)
-    assert (await board.exchange.voicemails.box("guest of bob", "bob")).warned is not None
-    await board.exchange.voicemails.heard("guest of bob", ids[2])
+    assert (await board.exchange.messages.box("guest of bob", "bob")).warned is not None
+    await board.exchange.messages.heard("guest of bob", ids[2])
     assert bob.hears("voicemail", unheard=4, total=5, nearly_full=True)
     more = await fill(board, alice, bob, bot, 2)
     assert dropped == [ids[2], ids[0]]
-    kept = [m.id for m in await board.exchange.voicemails.listed("guest of bob")]
+    kept = [m.id for m in await board.exchange.messages.listed("guest of bob")]
     assert kept == [more[1], more[0], ids[4], ids[3], ids[1]]
     await board.close()
 
@@ -380,7 +380,7 @@ async def test_what_came_at_the_same_time_takes_nothing_from_who_was_not_warned(
     await bob.drops()
     await board.passes(31)
     dropped: list[str] = []
-    board.exchange.voicemails.on_drop = dropped.append
+    board.exchange.messages.on_drop = dropped.append
     callers = [alice, *[await board.come(f"caller {n}") for n in range(2)]]
     told = []
     for number, caller in enumerate(callers):
@@ -390,18 +390,18 @@ async def test_what_came_at_the_same_time_takes_nothing_from_who_was_not_warned(
     for one in told:
         await left(bot, one["id"])
     assert dropped == []
-    assert len(await board.exchange.voicemails.listed("guest of bob")) == 6
+    assert len(await board.exchange.messages.listed("guest of bob")) == 6
     await board.close()
 
 
 async def test_a_warning_is_over_when_there_is_room_again() -> None:
     board, alice, bob, bot = await small()
     ids = await fill(board, alice, bob, bot, 4)
-    voicemails = board.exchange.voicemails
-    assert (await voicemails.box("guest of bob", "bob")).warned is not None
-    await voicemails.delete("guest of bob", ids[0])
+    keeper = board.exchange.messages
+    assert (await keeper.box("guest of bob", "bob")).warned is not None
+    await keeper.delete("guest of bob", ids[0])
     assert "nearly_full" not in bob.hears("voicemail", unheard=3, total=3)
-    assert (await voicemails.box("guest of bob", "bob")).warned is None
+    assert (await keeper.box("guest of bob", "bob")).warned is None
     await board.close()
 
 
@@ -410,9 +410,9 @@ async def test_what_is_old_or_was_never_completed_is_forgotten() -> None:
     [old] = await fill(board, alice, bob, bot, 1)
     await decline(alice, bob, "k")
     given_up = await order(alice, bot, leave())
-    await board.passes(3601)
-    assert await board.exchange.voicemails.forget_old(10) == [given_up["id"]]
+    await board.passes(GIVEN_UP + 1)
+    assert await board.exchange.messages.forget_old(10) == [given_up["id"]]
     await board.passes(90 * 86_400)
-    assert await board.exchange.voicemails.forget_old(10) == [old]
-    assert not await board.exchange.voicemails.known(old)
+    assert await board.exchange.messages.forget_old(10) == [old]
+    assert not await board.exchange.messages.known(old)
     await board.close()

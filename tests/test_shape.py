@@ -25,6 +25,7 @@ COMPOSERS = {"app", "serve", "__main__"}
 DECIDING = {
     "exchange", "rooms", "people", "session", "switchboard", "callkeeper", "registrar", "clock",
     "limiter", "instances", "recordbook", "recordkeeper", "voicemails",
+    "messagekeeper",
 }  # fmt: skip
 # No I/O, no clock and no randomness: these come in as arguments.
 WORLD = {

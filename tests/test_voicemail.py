@@ -134,7 +134,7 @@ async def test_a_message_ends_at_its_longest(
     new_box: NewBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ringback.server.voicemails.LONGEST", 1.5)
-    monkeypatch.setattr("ringback.bots.message.LEAST", 0.1)
+    monkeypatch.setattr("ringback.bots.leftovers.LEAST", 0.1)
     box = await new_box()
     ann, _, missed = await box.declined()
     talk = await box.dial(ann, after=missed)

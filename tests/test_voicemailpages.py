@@ -124,6 +124,13 @@ async def test_who_takes_the_name_later_sees_nothing(folder: Path, eve: Reader) 
     assert (await fetch(eve, f"{PATH}/1.webm?as=Bob"))[0] == 404
 
 
+async def test_what_broke_off_says_so(server: Server, bob: Reader, user: str) -> None:
+    await leave(server, "whole", user)
+    assert "It breaks off" not in (await bob.get("/voicemail/")).words
+    await leave(server, "half", user, cut=True)
+    assert (await bob.get("/voicemail/")).words.count("It breaks off") == 1
+
+
 async def test_a_message_under_another_name_says_so(
     folder: Path, server: Server, bob: Reader, user: str
 ) -> None:
@@ -175,14 +182,14 @@ async def test_nearly_full_is_said_and_noted(serve: Serve) -> None:
     server = await serve(voicemail=VoicemailLimits(messages=3))
     bob = Reader(server)
     user = await user_of(bob, "Bob")
-    voicemails = server.app[EXCHANGE].voicemails
+    keeper = server.app[EXCHANGE].messages
     for number in range(2):
         await leave(server, f"m{number}", user, seconds=0.1)
     assert "nearly full" not in (await bob.get("/voicemail/")).words
-    assert (await voicemails.box(user, "bob")).warned is None
+    assert (await keeper.box(user, "bob")).warned is None
     await leave(server, "m2", user, seconds=0.1)
     assert "Your voicemail is nearly full." in (await bob.get("/voicemail/")).words
-    assert (await voicemails.box(user, "bob")).warned is not None
+    assert (await keeper.box(user, "bob")).warned is not None
     await bob.session.close()
 
 
@@ -223,7 +230,7 @@ async def test_in_ranges_and_for_each_of_them_asked_anew(
     status, body, _ = await fetch(eve, f"{PATH}/1.webm", Range="bytes=10-19")
     assert status == 404
     assert content[10:20] not in body
-    await server.app[EXCHANGE].voicemails.delete(user, ID)
+    await server.app[EXCHANGE].messages.delete(user, ID)
     assert (await fetch(bob, f"{PATH}/1.webm", Range="bytes=10-19"))[0] == 404
 
 
@@ -336,16 +343,16 @@ async def test_deleting_asks_first_and_takes_the_file(
 
 
 async def test_off_and_on(server: Server, bob: Reader, user: str, eve: Reader) -> None:
-    voicemails = server.app[EXCHANGE].voicemails
+    keeper = server.app[EXCHANGE].messages
     assert "checked" in (await bob.get("/voicemail/")).source
     assert (await send(bob, "/voicemail/settings")).status == 204
-    assert not (await voicemails.box(user, "bob")).on
+    assert not (await keeper.box(user, "bob")).on
     assert "checked" not in (await bob.get("/voicemail/")).source
-    assert (await voicemails.box(user, "robert")).on
+    assert (await keeper.box(user, "robert")).on
     assert (await send(bob, "/voicemail/settings?as=Robert")).status == 204
-    assert not (await voicemails.box(user, "robert")).on
+    assert not (await keeper.box(user, "robert")).on
     assert (await send(bob, "/voicemail/settings", on="1")).status == 204
-    assert (await voicemails.box(user, "bob")).on
+    assert (await keeper.box(user, "bob")).on
     assert (await bob.post("/voicemail/settings", {"on": "1"}, Origin=server.url)).status == 403
     assert (await send(eve, "/voicemail/settings")).status == 404
 
@@ -372,7 +379,7 @@ async def test_the_old_and_the_incomplete_go(server: Server, user: str) -> None:
     now = round(exchange.clock.now() * 1000)
     await leave(server, "old", user, at=now - round(100 * DAY * 1000), seconds=0.1)
     await leave(server, "young", user, at=now, seconds=0.1)
-    begun = await leave(server, "begun", user, at=now - 7_200_000, seconds=0.1)
+    begun = await leave(server, "begun", user, at=now - round(8 * DAY * 1000), seconds=0.1)
     message = await server.app[ENGINE].message("begun")
     assert message is not None
     await server.app[ENGINE].put_message(replace(message, left=None))

@@ -58,7 +58,7 @@
  * @typedef {{type: "recording", id?: string, recording: string, state: "on" | "off",
  *   reason?: "stopped" | "too_long" | "too_large" | "disk_full" | "stopping" | "failed"}} TellRecording
  * @typedef {{type: "message", id?: string, message: string, state: "left" | "discarded",
- *   seconds?: number}} TellMessage
+ *   seconds?: number, cut?: boolean}} TellMessage
  * @typedef {Hello | Join | Leave | Chat | Typing | Rooms | Contacts | Settings | Capacity |
  *   Records | PlaceCall | Answer | Decline | Hangup | SendDescription | SendCandidate | SendMedia |
  *   Progress | Report | ControlRecording | GiveConsent | TellRecording |

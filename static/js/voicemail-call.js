@@ -242,8 +242,8 @@ export class VoicemailCall extends Emitter {
       if (reason !== "hangup" && reason !== "cancelled" && !this.problem) {
         this.problem = words || "The connection to voicemail was lost.";
       }
-      // Before anything was said there is nothing to lose by trying again.
-      this.retry = this.state === "connecting" || this.state === "greeting";
+      // Where nothing was said there is nothing to lose by trying again.
+      this.retry = !this.said;
       this.#become("over");
     }
     this.emit("ended", this);

@@ -92,7 +92,7 @@ async def test_a_new_one_shows_at_once_and_stops_nothing(
     await leave(server, ID, user, heard=True)
     await bob.goto("/voicemail/")
     await bob.online()
-    tell_owner = server.app[EXCHANGE].voicemails.tell_owner
+    tell_owner = server.app[EXCHANGE].messages.tell_owner
     sound = bob.page.locator(f"#m-{ID} audio")
     await sound.evaluate("audio => { audio.loop = true; return audio.play(); }")
     await leave(server, "new", user, by="Dan", at=START + 1)
@@ -101,7 +101,7 @@ async def test_a_new_one_shows_at_once_and_stops_nothing(
     await expect(bob.page.locator(".note")).to_contain_text("You have a new message.")
     assert not await sound.evaluate("audio => audio.paused")
     await sound.evaluate("audio => audio.pause()")
-    await server.app[EXCHANGE].voicemails.delete(user, ID)
+    await server.app[EXCHANGE].messages.delete(user, ID)
     await expect(bob.page.locator(".message-row")).to_have_count(1)
 
 

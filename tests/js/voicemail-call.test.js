@@ -207,13 +207,15 @@ test("who answers somebody meanwhile hangs up here", async () => {
   assert.equal(wire.asked.length, 1, "one call at a time");
 });
 
-test("a broken call says so, and that what was said is kept", async () => {
-  const { wire, voicemail, hear } = await leaving();
-  hear({ state: "recording", seconds: 0, most: 180 });
-  wire.emit("ended", { call: wire.asked[0].call, reason: "lost", message: "It broke." });
-  assert.equal(voicemail.state, "over");
-  assert.equal(voicemail.problem, "It broke.");
-  assert.ok(!voicemail.retry);
+test("a broken call says what the server says of it, and where nothing was said begins anew", async () => {
+  for (const [seconds, retry] of /** @type {[number, boolean][]} */ ([[0.9, true], [1, false]])) {
+    const { wire, voicemail, hear } = await leaving();
+    hear({ state: "recording", seconds, most: 180 });
+    wire.emit("ended", { call: wire.asked[0].call, reason: "lost", message: "It broke." });
+    assert.equal(voicemail.state, "over");
+    assert.equal(voicemail.problem, "It broke.");
+    assert.equal(voicemail.retry, retry);
+  }
 });
 
 test("a channel that is not open yet: only discarding does something", async () => {
