@@ -124,6 +124,62 @@ def test_the_first_report_puts_tracks_in_step() -> None:
     assert person.place("audio", 2.0) == pytest.approx(person.place("video", 2.0), abs=1e-3)
 
 
+def late_report(person: Sender, kind: Kind, true: float, late: float) -> float:
+    """A report that is under way for so long."""
+    ticks, ntp = person.ticks(kind, true), person.wall(true)
+    return person.clocks[kind].report(0, ticks, ntp, true + late, RATES[kind])
+
+
+@pytest.mark.parametrize("late", [0.18, 0.6])
+def test_what_is_found_late_is_told_once_for_all_that_was_placed(late: float) -> None:
+    """On a busy machine the first report waited, and nothing says so before the second."""
+    person = sender(1)
+    assert late_report(person, "video", 1.0, late) == 0.0
+    before = person.place("video", 2.0)
+    moved = late_report(person, "video", 2.0, 0.02)
+    assert moved == pytest.approx(0.02 - late)
+    assert person.place("video", 2.0) == pytest.approx(before + moved)
+    assert person.place("video", 2.0) == pytest.approx(2.02, abs=1e-6)
+    # A longer way says nothing, and a slightly shorter one a little.
+    assert late_report(person, "video", 3.0, 0.3) == 0.0
+    assert late_report(person, "video", 4.0, 0.019) == pytest.approx(-0.001, abs=1e-6)
+
+
+def test_frames_that_came_say_that_the_first_report_is_late() -> None:
+    person = sender(1)
+    for n in range(15):
+        person.place("video", 1 + n / 15)
+    late_report(person, "video", 1.5, 0.5)
+    assert person.place("video", 2.5) == pytest.approx(2.52, abs=0.01)
+
+
+def test_frames_of_another_source_say_nothing_of_a_report() -> None:
+    person = sender(1)
+    person.place("video", 1.0)
+    clock = person.clocks["video"]
+    clock.report(1, person.ticks("video", 1.0) + 90_000, person.wall(1.0), 1.02, 90_000)
+    assert person.offset.seconds == pytest.approx(1.02 - person.wall(1.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("set_clock", [False, True])
+def test_what_lies_far_back_is_not_moved(set_clock: bool) -> None:
+    """Later a way that becomes shorter is followed slowly, and one whose clock was set at once
+    from then on: what was placed before was right."""
+    person, start = sender(1), 0
+    late_report(person, "video", 0.0, 0.12)
+    if set_clock:
+        person.epoch += 10
+        start = 4
+        assert [late_report(person, "video", float(n), 0.12) for n in range(1, 4)] == [0, 0, 0]
+    else:
+        start = 40
+        for second in range(1, start):
+            assert late_report(person, "video", float(second), 0.12) == 0.0
+    before = person.place("video", start)
+    assert late_report(person, "video", float(start), 0.02) == 0.0
+    assert before - 0.005 < person.place("video", start) < before
+
+
 def test_one_odd_report_is_not_believed_and_a_set_clock_is() -> None:
     person = sender(1)
     for second in range(5):

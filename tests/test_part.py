@@ -186,6 +186,40 @@ def test_times_in_a_file_only_grow(tmp_path: Path) -> None:
     assert len(times) == 60
 
 
+def test_a_first_report_that_was_late_moves_the_whole_file(tmp_path: Path) -> None:
+    """The machine was busy and the report waited; frames of it are in the file when the next
+    one says so. In the file nothing is seen of that."""
+    part, late = Part(tmp_path), 0.178
+    on_time = reports(1000.0)
+    part.file.take([t._replace(arrived=t.arrived + late) for t in on_time], 1000.2)
+    part.file.take([part.picture(n, 1000.25 + n / 15) for n in range(12)], 1001.6)
+    assert part.about.offset_ms == pytest.approx(178, abs=1)
+    second = Told(VIDEO, 0, 2**32 + 90_000, 3.9e9 + 1, 1001.002, 90_000)
+    part.file.take([second, *(part.picture(n, 1000.25 + n / 15) for n in range(12, 30))], 1010.0)
+    times = played(part.finish())["times"]
+    assert part.about.offset_ms == pytest.approx(2, abs=1)
+    assert times == pytest.approx([n / 15 for n in range(30)], abs=0.002)
+
+
+def test_a_later_leg_leaves_what_was_recorded_before_in_its_place(tmp_path: Path) -> None:
+    """Their page was loaded anew: its first report was late, not those of the one before."""
+    part = Part(tmp_path)
+    part.file.take(
+        [*reports(1000.0), *(part.picture(n, 1000.05 + n / 15) for n in range(15))], 1003
+    )
+    leg = (2, "0")
+    items: list[Item] = [Told(leg, 0, 2**32, 5e9, 1010.1, 90_000)]
+    items += [part.picture(n, 1010.2 + n / 15)._replace(key=leg) for n in range(15)]
+    part.file.take(items, 1012.0)
+    items = [Told(leg, 0, 2**32 + 90_000, 5e9 + 1, 1011.0, 90_000)]
+    items += [part.picture(n, 1010.2 + n / 15)._replace(key=leg) for n in range(30, 45)]
+    part.file.take(items, 1020.0)
+    times = played(part.finish())["times"]
+    assert part.about.offset_ms == pytest.approx(0, abs=1)
+    assert times[:15] == pytest.approx([n / 15 for n in range(15)], abs=0.002)
+    assert times[-1] == pytest.approx(10 + 44 / 15, abs=0.002)
+
+
 def came(item: Item) -> float:
     return item.arrived if isinstance(item, Told) else item.frame.arrived
 

@@ -66,6 +66,7 @@ class PartFile:
         self._line = line
         self._file: MatroskaFile | None = None
         self._origin: float | None = None
+        self._leg = 0
         self._held: list[Took] = []
         self._offsets: dict[int, Offset] = {}
         self._clocks: dict[Key, TrackClock] = {}
@@ -91,8 +92,7 @@ class PartFile:
                 self._held.append(item)
                 self._clock(item.key).came(item.frame)
             else:
-                clock = self._clock(item.key)
-                clock.report(item.source, item.timestamp, item.ntp, item.arrived, item.rate)
+                self._report(item)
                 self._note_clock(item)
         ready = self._ready(now, last)
         if ready:
@@ -119,6 +119,19 @@ class PartFile:
             self._clocks[key] = TrackClock(offset)
         return self._clocks[key]
 
+    def _report(self, told: Told) -> None:
+        """What is found late of the leg with which the file began moves the whole file; nothing
+        in it is seen to jump."""
+        moved = self._clock(told.key).report(
+            told.source, told.timestamp, told.ntp, told.arrived, told.rate
+        )
+        if moved and self._origin is not None and told.key[0] == self._leg:
+            self._origin = self._begin(self._origin + moved)
+
+    def _begin(self, origin: float) -> float:
+        self.about.offset_ms = round(origin * 1000)
+        return origin
+
     def _ready(self, now: float, last: bool) -> list[Took]:
         """Held frames whose time has come, in the order in which they arrived."""
         count = len(self._held) if last else 0
@@ -140,8 +153,9 @@ class PartFile:
         if not placed:
             return
         if self._file is None or self._origin is None:
-            self._origin = min(position for position, _ in placed)
-            self.about.offset_ms = round(self._origin * 1000)
+            first, took = min(placed, key=lambda found: found[0])
+            self._leg = took.key[0]
+            self._origin = self._begin(first)
             self._file = self._create([took.frame.codec for _, took in placed])
         blocks = [
             self._block(self._file, position - self._origin, took) for position, took in placed
