@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from ringback.bots.media import matroska, sidecar
+from ringback.bots.media import avc, matroska, sidecar
 from ringback.bots.media.matroska import Block, MatroskaFile
 from ringback.bots.media.payload import Codec
 from ringback.bots.media.sidecar import Participant, Pictures, Sidecar, Sound
@@ -105,8 +105,8 @@ def write(path: Path, reel: Reel, *, finish: bool = True) -> None:
             pictures = coded_pictures(reel.video, count, (0,), reel.size, reel.first)
         private = b""
         if reel.video == "H264":
-            private = matroska.avc_private(pictures[0])
-            pictures = tuple(map(matroska.avc_data, pictures))
+            private = avc.private(pictures[0])
+            pictures = tuple(map(avc.picture, pictures))
         track = made.add(reel.video, reel.size, private)
         blocks += [
             Block(track.number, round(n * 1000 / rate), n == 0, data)

@@ -12,11 +12,12 @@ from typing import Any
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.bots.media import ebml, matroska
+from ringback.bots.media import avc, ebml, matroska
 from ringback.bots.media.matroska import Block, MatroskaFile, Track
+from ringback.bots.media.mend import mend
 from ringback.bots.media.payload import Codec
 from tests.callers import number_of
 from tests.coded import coded_pictures
@@ -58,7 +59,7 @@ def film(
     for second in range(seconds):
         blocks = []
         if (second or not late) and video is None:
-            private = matroska.avc_private(pictures[0]) if codec == "H264" else b""
+            private = avc.private(pictures[0]) if codec == "H264" else b""
             video = made.add(codec, (160, 128), private)
         if audio is not None:
             blocks += [
@@ -69,7 +70,7 @@ def film(
             for n in range(15):
                 number = (second - late) * 15 + n
                 data = pictures[number]
-                data = matroska.avc_data(data) if codec == "H264" else data
+                data = avc.picture(data) if codec == "H264" else data
                 blocks.append(
                     Block(video.number, second * 1000 + n * 1000 // 15, number in keys, data)
                 )
@@ -138,7 +139,7 @@ def test_players_seek_to_a_keyframe(tmp_path: Path, died: bool) -> None:
     made = film(path, seconds=5, keys=(0, 30))
     if died:
         made.abandon()
-        matroska.repair(path)
+        mend(path)
     else:
         made.finish()
     for wanted, found in ((3_500_000, 30), (1_500_000, 0)):
@@ -162,7 +163,7 @@ def test_players_seek_in_sound_alone(tmp_path: Path, died: bool) -> None:
         )
     if died:
         made.abandon()
-        matroska.repair(path)
+        mend(path)
     else:
         made.finish()
     with av.open(str(path)) as container:
@@ -194,7 +195,7 @@ def test_no_file_stays_that_could_not_be_begun(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(matroska, "_put", full)
+    monkeypatch.setattr(matroska, "put", full)
     with pytest.raises(OSError, match="No space"):
         MatroskaFile(tmp_path / "1.webm")
     assert not list(tmp_path.iterdir())
@@ -206,64 +207,20 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
         MatroskaFile(tmp_path / "1.webm")
 
 
-# --- writers that die -----------------------------------------------------------------------
-
-
-def test_a_file_whose_writer_died_is_finished(tmp_path: Path) -> None:
-    path = tmp_path / "1.webm"
-    film(path, seconds=3).abandon()
-    assert matroska.repair(path) == 2980
-    found = played(path)
-    assert found["numbers"] == list(range(45))
-    assert found["duration"] == pytest.approx(2_980_000, abs=1_000)
-
-
-def test_a_finished_file_stays_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "1.webm"
-    film(path).finish()
-    before = path.read_bytes()
-    assert matroska.repair(path) == 2980
-    assert path.read_bytes() == before
-    path2 = tmp_path / "2.webm"
-    film(path2).abandon()
-    matroska.repair(path2)
-    once = path2.read_bytes()
-    matroska.repair(path2)
-    assert path2.read_bytes() == once
-
-
-@pytest.fixture(scope="module")
-def torn(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("torn") / "1.webm"
-    film(path, seconds=3).abandon()
-    return path.read_bytes()
-
-
-@given(cut=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
-def test_wherever_it_is_cut_off_the_rest_plays(
-    cut: float, torn: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "1.webm"
-    least = 64 + 12 + matroska.HEAD
-    kept = least + round(cut * (len(torn) - least))
-    path.write_bytes(torn[:kept])
-    last = matroska.repair(path)
-    if last == 0:
-        return
-    found = played(path)
-    assert found["numbers"] == list(range(len(found["numbers"])))
-    # At most the cluster that was cut off, of one second, is missing.
-    assert len(found["numbers"]) >= 15 * math.floor(cut * 3 * 0.9) - 15
-
-
-@pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\x1a\x45\xdf\xa3" + bytes(9000)])
-def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "1.webm"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="no recording of ours"):
-        matroska.repair(path)
-    assert path.read_bytes() == content
+def test_players_pass_over_what_is_noted_between_blocks(tmp_path: Path) -> None:
+    path, pictures = tmp_path / "1.webm", coded_pictures("VP8", count=15)
+    made = MatroskaFile(path)
+    track = made.add("VP8", (160, 128))
+    for first in (0, 5, 10):
+        made.write(
+            [
+                Block(track.number, n * 66, n == 0, pictures[n], b"note %d" % n if n % 2 else b"")
+                for n in range(first, first + 5)
+            ]
+        )
+    made.finish()
+    assert played(path)["numbers"] == list(range(15))
+    assert mend(path)[1] == [b"note %d" % n for n in range(15) if n % 2]
 
 
 # --- elements -------------------------------------------------------------------------------
@@ -297,4 +254,4 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_a_head_that_does_not_fit_is_refused() -> None:
     track = Track(1, "H264", (10, 10), bytes(matroska.HEAD))
     with pytest.raises(ValueError, match="room"):
-        matroska.compose_head([track])
+        matroska.compose_head(matroska.compose_tracks([track]))

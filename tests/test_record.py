@@ -18,6 +18,7 @@ import pytest
 from ringback.bots.media import matroska, record, repair, sidecar
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.incoming import Incoming
+from ringback.bots.media.mend import mend
 from ringback.bots.media.part import PartFile
 from ringback.bots.media.record import Recording, RecordLimits
 from ringback.bots.media.sidecar import Participant, Reason, Sidecar, Sound
@@ -47,12 +48,12 @@ class Sender:
         self.tone = coded_tone(4)
         self.began = time.monotonic()
 
-    def picture(self, number: int, data: bytes | None = None) -> None:
+    def picture(self, number: int, data: bytes | None = None, *, gap: bool = False) -> None:
         assert self.video.on_frame is not None
         keyframe = number in (0, 30)
         self.video.on_frame(
             Frame("video", "VP8", data or self.pictures[number], number * 6000, 90_000, keyframe,
-                  (160, 128) if keyframe else None, self.began + number / 15, 0, False)
+                  (160, 128) if keyframe else None, self.began + number / 15, 0, gap)
         )  # fmt: skip
 
     def sound(self, number: int) -> None:
@@ -255,7 +256,7 @@ async def test_a_full_disk_costs_what_comes_and_nothing_else(
     sender.all(1)
     await recording._flush()
     assert recording.part("ann").file.bytes > 0
-    put = matroska._put
+    put = matroska.put
     room = 700
 
     def full(file: Any, at: int, data: bytes) -> None:
@@ -269,15 +270,15 @@ async def test_a_full_disk_costs_what_comes_and_nothing_else(
             raise OSError(errno.ENOSPC, "no room")
         room -= len(data)
 
-    monkeypatch.setattr(matroska, "_put", full)
+    monkeypatch.setattr(matroska, "put", full)
     for number in range(15, 30):
         sender.picture(number)
     assert await ends.reason() == "disk_full"
     await recording.close()
     await other.close()
-    monkeypatch.setattr(matroska, "_put", put)
+    monkeypatch.setattr(matroska, "put", put)
     assert played(tmp_path / "r1" / "1.webm")["numbers"] == list(range(15))
-    assert matroska.repair(tmp_path / "r1" / "1.webm") > 0
+    assert mend(tmp_path / "r1" / "1.webm")[0] > 0
     assert kept(tmp_path).reason == "disk_full"
     assert kept(tmp_path, "r2").reason == "stopped"
     assert played(tmp_path / "r2" / "1.webm")["numbers"] == list(range(30))

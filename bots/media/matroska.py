@@ -18,15 +18,15 @@ from typing import BinaryIO, NamedTuple
 
 from . import ebml
 from .ebml import element, number, real, text
-from .payload import Codec, h264
+from .payload import Codec
 
 HEAD = 4096
 """Bytes for what may still change: where things are, duration, tracks."""
 MAX_TRACKS = 8
-_SEGMENT_AT = 64
-_DATA_AT = _SEGMENT_AT + 12
+SEGMENT_AT = 64
+DATA_AT = SEGMENT_AT + 12
 _APP = "Ringback"
-_SEGMENT = b"\x18\x53\x80\x67"
+SEGMENT = b"\x18\x53\x80\x67"
 
 _IDS: dict[Codec, str] = {
     "VP8": "V_VP8", "VP9": "V_VP9", "H264": "V_MPEG4/ISO/AVC", "opus": "A_OPUS",
@@ -37,12 +37,14 @@ _PREROLL = 80_000_000
 
 
 class Block(NamedTuple):
-    """A coded frame in a file: `at` in whole ms from its beginning."""
+    """A coded frame in a file: `at` in whole ms from its beginning. `note` is written before
+    it, where players pass it over: for who mends the file one day."""
 
     track: int
     at: int
     keyframe: bool
     data: bytes
+    note: bytes = b""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class MatroskaFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tracks: list[Track] = []
-        self.bytes = _DATA_AT + HEAD
+        self.bytes = DATA_AT + HEAD
         self.end_ms = 0
         self._cues: list[tuple[int, int]] = []
         self._webm = path.suffix == ".webm"
@@ -101,33 +103,30 @@ class MatroskaFile:
         base = blocks[0].at
         parts = [number(ebml.TIMESTAMP, base)]
         for block in blocks:
+            if block.note:
+                parts.append(element(ebml.VOID, block.note))
             flags = 0x80 if block.keyframe else 0
             head = ebml.length(block.track) + pack("!hB", block.at - base, flags)
             parts.append(element(ebml.SIMPLE_BLOCK, head + block.data))
         cluster = element(ebml.CLUSTER, b"".join(parts))
-        _put(self._file, self.bytes, cluster)
+        put(self._file, self.bytes, cluster)
         if any(block.keyframe and block.track == self._main for block in blocks):
-            self._cues.append((base, self.bytes - _DATA_AT))
+            self._cues.append((base, self.bytes - DATA_AT))
         self.bytes += len(cluster)
         self.end_ms = max(self.end_ms, blocks[-1].at)
 
     def finish(self) -> None:
         """Add the index and the duration, and close."""
         try:
-            cues = _cues(self._cues, self._main)
-            _put(self._file, self.bytes, cues)
-            size = self.bytes + len(cues) - _DATA_AT
-            self._put_head(cues_at=self.bytes - _DATA_AT)
-            _put(self._file, _SEGMENT_AT + 4, (size | 1 << 56).to_bytes(8, "big"))
-            self.bytes += len(cues)
-            os.fsync(self._file.fileno())
+            entries = compose_tracks(self.tracks)
+            self.bytes = seal(self._file, self.bytes, self._cues, self._main, self.end_ms, entries)
         finally:
             self._file.close()
 
     def abandon(self) -> None:
         """Close it as it is; a file in which nothing was written goes away."""
         self._file.close()
-        if self.bytes == _DATA_AT + HEAD:
+        if self.bytes == DATA_AT + HEAD:
             self.path.unlink(missing_ok=True)
 
     @property
@@ -136,19 +135,37 @@ class MatroskaFile:
         videos = [track.number for track in self.tracks if track.video]
         return (videos or [1])[0]
 
-    def _put_head(self, cues_at: int | None = None) -> None:
-        duration = self.end_ms if cues_at is not None else None
-        head = compose_head(self.tracks, duration, cues_at)
+    def _put_head(self) -> None:
         start = _start("webm" if self._webm else "matroska")
-        _put(self._file, 0, start + head)
+        put(self._file, 0, start + compose_head(compose_tracks(self.tracks)))
 
 
-def _put(file: BinaryIO, at: int, data: bytes) -> None:
+def put(file: BinaryIO, at: int, data: bytes) -> None:
     """Write all of it at a place. Raises `OSError` where less went in (a full disk)."""
     view, where = memoryview(data), at
     while view:
         done = os.pwrite(file.fileno(), view, where)
         view, where = view[done:], where + done
+
+
+def seal(
+    file: BinaryIO,
+    end: int,
+    points: Sequence[tuple[int, int]],
+    main: int,
+    duration_ms: int,
+    tracks: bytes,
+) -> int:
+    """Finish a file whose clusters end at `end`: its index, and a head that says where it is;
+    the size of the file then. `points`: when (ms) and where the clusters are (counted from the
+    segment's content) that a player can begin with, on track `main`."""
+    index = _cues(points, main)
+    put(file, end, index)
+    put(file, DATA_AT, compose_head(tracks, duration_ms, end - DATA_AT))
+    size = end + len(index) - DATA_AT
+    put(file, SEGMENT_AT + 4, (size | 1 << 56).to_bytes(8, "big"))
+    os.fsync(file.fileno())
+    return end + len(index)
 
 
 def _start(kind: str) -> bytes:
@@ -157,27 +174,31 @@ def _start(kind: str) -> bytes:
         number(0x4286, 1) + number(0x42F7, 1) + number(0x42F2, 4) + number(0x42F3, 8)
         + text(0x4282, kind) + number(0x4287, 4) + number(0x4285, 2),
     )  # fmt: skip
-    fill = ebml.void(_SEGMENT_AT - len(header))
-    return header + fill + _SEGMENT + ebml.UNKNOWN
+    fill = ebml.void(SEGMENT_AT - len(header))
+    return header + fill + SEGMENT + ebml.UNKNOWN
 
 
 def compose_head(
-    tracks: Sequence[Track], duration_ms: int | None = None, cues_at: int | None = None
+    tracks: bytes, duration_ms: int | None = None, cues_at: int | None = None
 ) -> bytes:
-    """What stands before the clusters, always `HEAD` bytes. `cues_at`: where the index is,
-    counted from the segment's content. Raises `ValueError` when it does not fit."""
+    """What stands before the clusters, always `HEAD` bytes. `tracks`: their element; `cues_at`:
+    where the index is, counted from the segment's content. Raises `ValueError` when it does not
+    fit."""
     info = number(0x2AD7B1, 1_000_000) + text(0x4D80, _APP) + text(0x5741, _APP)
     if duration_ms is not None:
         info += real(0x4489, float(duration_ms))
-    parts = element(ebml.INFO, info)
-    if tracks:
-        parts += element(ebml.TRACKS, b"".join(_entry(track) for track in tracks))
+    parts = element(ebml.INFO, info) + tracks
     if cues_at is not None:
         seek = element(0x53AB, b"\x1c\x53\xbb\x6b") + number(0x53AC, cues_at)
         parts = element(ebml.SEEK_HEAD, element(ebml.SEEK, seek)) + parts
     if len(parts) > HEAD - 9:
         raise ValueError("the tracks need more room than the head has")
     return parts + ebml.void(HEAD - len(parts))
+
+
+def compose_tracks(tracks: Sequence[Track]) -> bytes:
+    """The element that tells of the tracks; nothing where there is none yet."""
+    return element(ebml.TRACKS, b"".join(map(_entry, tracks))) if tracks else b""
 
 
 def _entry(track: Track) -> bytes:
@@ -208,25 +229,6 @@ def _private(codec: Codec) -> bytes:
     return b""
 
 
-def avc_private(data: bytes) -> bytes:
-    """What a decoder must know of an H.264 stream, from a keyframe in Annex B form: its
-    parameter sets (ISO/IEC 14496-15, 5.3.3.1). Empty when it has none."""
-    sets: dict[int, bytes] = {}
-    for unit in h264.units(data):
-        sets.setdefault(unit[0] & 31, unit)
-    first, second = sets.get(h264.SPS), sets.get(h264.PPS)
-    if first is None or second is None or len(first) < 4:
-        return b""
-    head = bytes([1, *first[1:4], 0xFF, 0xE1])
-    return head + pack("!H", len(first)) + first + b"\x01" + pack("!H", len(second)) + second
-
-
-def avc_data(data: bytes) -> bytes:
-    """An H.264 picture as Matroska has it: each unit after its length (4 bytes). Parameter
-    sets stay in, so that a change of size in mid-stream can be decoded."""
-    return b"".join(pack("!I", len(unit)) + unit for unit in h264.units(data))
-
-
 def _cues(points: Sequence[tuple[int, int]], track: int) -> bytes:
     return element(
         ebml.CUES,
@@ -239,85 +241,3 @@ def _cues(points: Sequence[tuple[int, int]], track: int) -> bytes:
             for at, where in points
         ),
     )
-
-
-def repair(path: Path) -> int:
-    """Finish a file whose writer died: drop what is cut off, add index and duration; how long
-    it is in ms. A finished file stays as it is. Raises `ValueError` for what is no such file.
-    """
-    with open(path, "r+b", buffering=0) as file:
-        total = file.seek(0, os.SEEK_END)
-        head = os.pread(file.fileno(), _DATA_AT + HEAD, 0)
-        if (
-            len(head) < _DATA_AT + HEAD
-            or head[_SEGMENT_AT : _SEGMENT_AT + 4] != b"\x18\x53\x80\x67"
-        ):
-            raise ValueError(f"{path.name} is no recording of ours")
-        info, kept = _read_head(head[_DATA_AT:])
-        if head[_SEGMENT_AT + 4 : _DATA_AT] != ebml.UNKNOWN:
-            return round(info)
-        main = _main_of(kept)
-        points, end, last = _scan(file, total, main)
-        cues = _cues(points, main)
-        os.ftruncate(file.fileno(), end)
-        _put(file, end, cues)
-        seek = element(0x53AB, b"\x1c\x53\xbb\x6b") + number(0x53AC, end - _DATA_AT)
-        parts = element(ebml.SEEK_HEAD, element(ebml.SEEK, seek))
-        parts += element(
-            ebml.INFO,
-            number(0x2AD7B1, 1_000_000) + text(0x4D80, _APP) + text(0x5741, _APP)
-            + real(0x4489, float(last)),
-        ) + kept  # fmt: skip
-        _put(file, _DATA_AT, parts + ebml.void(HEAD - len(parts)))
-        size = end + len(cues) - _DATA_AT
-        _put(file, _SEGMENT_AT + 4, (size | 1 << 56).to_bytes(8, "big"))
-        os.fsync(file.fileno())
-    return last
-
-
-def _read_head(data: bytes) -> tuple[float, bytes]:
-    """The duration that is told (0 if none), and the element of the tracks as it is."""
-    duration, tracks = 0.0, b""
-    for id, content in ebml.children(data):
-        if id == ebml.TRACKS:
-            tracks = element(ebml.TRACKS, content)
-        elif id == ebml.INFO:
-            found = dict(ebml.children(content)).get(0x4489)
-            duration = ebml.read_real(found) if found is not None else 0.0
-    return duration, tracks
-
-
-def _main_of(tracks: bytes) -> int:
-    """The first track with pictures in an element of tracks, 1 if there is none."""
-    for _, content in ebml.children(tracks):
-        for _, entry in ebml.children(content):
-            fields = dict(ebml.children(entry))
-            if fields.get(0x83) == b"\x01":
-                return int.from_bytes(fields.get(0xD7, b"\x01"), "big")
-    return 1
-
-
-def _scan(file: BinaryIO, total: int, main: int) -> tuple[list[tuple[int, int]], int, int]:
-    """The whole clusters of a file: when and where those begin that a player can begin with,
-    where the last one ends, and the time of the last block."""
-    points: list[tuple[int, int]] = []
-    at, last = _DATA_AT + HEAD, 0
-    while at < total:
-        try:
-            found = ebml.read_head(os.pread(file.fileno(), 16, at), 0, at)
-            if found.id != ebml.CLUSTER or found.end is None or found.end > total:
-                break
-            content = os.pread(file.fileno(), found.end - found.content, found.content)
-            base, opens = 0, False
-            for id, value in ebml.children(content):
-                if id == ebml.TIMESTAMP:
-                    base = int.from_bytes(value, "big")
-                elif id == ebml.SIMPLE_BLOCK and len(value) >= 4:
-                    last = max(last, base + int.from_bytes(value[1:3], "big", signed=True))
-                    opens = opens or (value[0] == main | 0x80 and bool(value[3] & 0x80))
-        except ValueError:
-            break
-        if opens:
-            points.append((base, at - _DATA_AT))
-        at = found.end
-    return points, at, last

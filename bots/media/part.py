@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import matroska
+from . import avc, matroska
 from .align import Offset, TrackClock
 from .frames import Frame
 from .matroska import Block, MatroskaFile, Track
 from .payload import Codec
-from .sidecar import MOST_GAPS, ClockPoint, Gap, Participant, Pictures, Sound
+from .sidecar import MOST_GAPS, ClockPoint, Gap, Participant, Pictures, Sound, gap_note
 from .timeline import TimeLine
 
 HOLD, HOLD_UNKNOWN = 0.4, 1.4
@@ -176,16 +176,18 @@ class PartFile:
         frame, mid = took.frame, took.key[1]
         track = self._tracks.get((mid, frame.codec))
         if track is None:
-            private = matroska.avc_private(frame.data) if frame.codec == "H264" else b""
+            private = avc.private(frame.data) if frame.codec == "H264" else b""
             track = self._tracks[mid, frame.codec] = file.add(frame.codec, frame.size, private)
         before = self._last.get(mid)
         at = max(round(seconds * 1000), self._floor, 0 if before is None else before + 1)
         self._last[mid] = at
-        self._count(took, at, before)
-        data = matroska.avc_data(frame.data) if frame.codec == "H264" else frame.data
-        return Block(track.number, at, frame.keyframe, data)
+        gap = self._count(took, at, before)
+        data = avc.picture(frame.data) if frame.codec == "H264" else frame.data
+        note = gap_note(gap) if gap is not None else b""
+        return Block(track.number, at, frame.keyframe, data, note)
 
-    def _count(self, took: Took, at: int, before: int | None) -> None:
+    def _count(self, took: Took, at: int, before: int | None) -> Gap | None:
+        """Take note of a frame; what is missing before it."""
         frame, about = took.frame, self.about
         if frame.kind == "audio":
             about.audio = about.audio or Sound(frame.codec)
@@ -196,12 +198,14 @@ class PartFile:
             width, height = frame.size or (0, 0)
             if width * height > about.video.width * about.video.height:
                 about.video.width, about.video.height = width, height
-        if (frame.gap or took.dropped) and before is not None:
-            if len(about.gaps) < MOST_GAPS:
-                gap = Gap(before, at - before, frame.kind, "dropped" if took.dropped else "lost")
-                about.gaps.append(gap)
-            else:
-                about.gaps_more += 1
+        if before is None or not (frame.gap or took.dropped):
+            return None
+        gap = Gap(before, at - before, frame.kind, "dropped" if took.dropped else "lost")
+        if len(about.gaps) < MOST_GAPS:
+            about.gaps.append(gap)
+        else:
+            about.gaps_more += 1
+        return gap
 
     def _note_clock(self, told: Told) -> None:
         position = self._line.position(told.arrived)

@@ -9,9 +9,10 @@ import av
 from av import AudioStream, VideoStream
 from av.error import FFmpegError
 
-from . import matroska, sidecar, thumbnail
+from . import sidecar, thumbnail
+from .mend import mend
 from .payload import Codec
-from .sidecar import Participant, Pictures, Sidecar, Sound
+from .sidecar import MOST_GAPS, Participant, Pictures, Sidecar, Sound, gaps_noted
 
 _CODECS: dict[str, Codec] = {
     "vp8": "VP8", "vp9": "VP9", "h264": "H264",
@@ -43,12 +44,12 @@ def repair(folder: Path) -> Sidecar:
 
 def _finish(participant: Participant, path: Path) -> None:
     try:
-        length = matroska.repair(path)
+        length, notes = mend(path)
         audio, video = _count(path)
     except (ValueError, FFmpegError) as error:
         # Killed, or without power, before its head was on the disk: nothing is in it.
         logger.warning("%s cannot be repaired: %s", path, error)
-        length, audio, video = 0, None, None
+        length, notes, audio, video = 0, [], None, None
     if audio is None and video is None:
         participant.file, participant.bytes, participant.duration_ms = "", 0, 0
         participant.audio = participant.video = None
@@ -56,12 +57,24 @@ def _finish(participant: Participant, path: Path) -> None:
     participant.file, participant.duration_ms = path.name, length
     participant.bytes = path.stat().st_size
     participant.audio = audio
+    _tell_gaps(participant, path, notes)
     before, participant.video = participant.video, video
     if before is not None and video is not None:
         # Larger ones may have come later than the file's head says.
         largest = max(before, video, key=lambda pictures: pictures.width * pictures.height)
         video.width, video.height = largest.width, largest.height
     participant.thumbnail = thumbnail.make(path)
+
+
+def _tell_gaps(participant: Participant, path: Path, notes: list[bytes]) -> None:
+    """The file knows of all gaps; the sidecar was written a while before its end."""
+    try:
+        gaps = gaps_noted(notes)
+    except ValueError as error:
+        logger.warning("What is missing in %s cannot be read from its notes: %s", path, error)
+        return
+    if len(gaps) > len(participant.gaps) + participant.gaps_more:
+        participant.gaps, participant.gaps_more = gaps[:MOST_GAPS], len(gaps[MOST_GAPS:])
 
 
 def _count(path: Path) -> tuple[Sound | None, Pictures | None]:

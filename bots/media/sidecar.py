@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,8 @@ NAME = "recording.json"
 VERSION = 1
 MOST_GAPS = 1_000
 """Gaps that are listed for one participant; later ones are only counted."""
+
+_GAP = b"gap "
 
 Reason = Literal["stopped", "too_long", "too_large", "disk_full", "stopping", "failed"]
 
@@ -83,6 +86,18 @@ class Sidecar(Struct, omit_defaults=False):
     consent: list[Consent] = []
     participants: list[Participant] = []
     pauses: list[tuple[int, int]] = []
+
+
+def gap_note(gap: Gap) -> bytes:
+    """A gap as it stands in the file beside the frame after it: the sidecar is written now and
+    then, and a process may die between."""
+    return _GAP + msgspec.json.encode(gap)
+
+
+def gaps_noted(notes: Sequence[bytes]) -> list[Gap]:
+    """The gaps among the notes of a file. Raises `ValueError` for one that cannot be read."""
+    found = [note.removeprefix(_GAP) for note in notes if note.startswith(_GAP)]
+    return [msgspec.json.decode(note, type=Gap) for note in found]
 
 
 def write(folder: Path, sidecar: Sidecar) -> None:

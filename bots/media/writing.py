@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import matroska
+from . import avc, matroska
 from .frames import Frame, Kind
 from .matroska import Block, MatroskaFile, Track
 from .payload import Codec
@@ -77,7 +77,7 @@ class FileWriter:
         opens = frame.keyframe and track.video
         if self._waiting and (opens or at - self._waiting[0].at >= CLUSTER_MS):
             self._file.write(self._cluster())
-        data = matroska.avc_data(frame.data) if frame.codec == "H264" else frame.data
+        data = avc.picture(frame.data) if frame.codec == "H264" else frame.data
         self._waiting.append(Block(track.number, at, frame.keyframe, data))
 
     def _add(self, file: MatroskaFile, frame: Frame) -> Track | None:
@@ -85,7 +85,7 @@ class FileWriter:
             return None
         if self._path.suffix == ".webm" and matroska.suffix([frame.codec]) != ".webm":
             raise CannotRecord(f"{self._path}: WebM holds no {frame.codec}; call it .mkv.")
-        private = matroska.avc_private(frame.data) if frame.codec == "H264" else b""
+        private = avc.private(frame.data) if frame.codec == "H264" else b""
         track = self._tracks[frame.codec] = file.add(frame.codec, frame.size, private)
         return track
 
