@@ -244,7 +244,8 @@ class RecorderService(Service):
     ) -> None:
         super().__init__(
             client, recorder.handle, max_calls=max_calls, max_load=max_load, host=host,
-            plane=partial(Endpoint, cap=host.hub.network.bandwidth), on_event=recorder.hear,
+            plane=partial(Endpoint, cap=host.hub.network.bandwidth, patient=True),
+            on_event=recorder.hear,
         )  # fmt: skip
         self.recorder = recorder
 

@@ -99,7 +99,7 @@ class VoicemailService(Service):
     ) -> None:
         super().__init__(
             client, voicemail.handle, max_calls=max_calls, max_load=max_load, host=host,
-            plane=partial(Endpoint, receives=SOUND, sends=SOUND),
+            plane=partial(Endpoint, receives=SOUND, sends=SOUND, patient=True),
             on_event=voicemail.rooms.hear,
         )  # fmt: skip
         self.voicemail = voicemail

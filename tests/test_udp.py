@@ -271,7 +271,7 @@ async def test_what_is_for_nobody_is_counted(joined: Joined, stranger: Any) -> N
     other = stranger(hub)
     for data in (b"", b"\x80\x60" + bytes(60), b"\x16" + bytes(60), bytes(30), bytes(1800)):
         other.say(data)
-    socket_of(hub)._drain()
+    socket_of(hub).drain()
     assert hub.dropped["stranger"] == 5
     await caller.send(b"\x80after")
     assert await ours.recv() == b"\x80after"
@@ -283,7 +283,7 @@ async def test_a_check_without_the_password_opens_no_way(joined: Joined, strange
     other = stranger(hub)
     other.say(other.check(ours, password="a guess of mine"))
     other.say(b"\x80\x60 from a stranger")
-    socket_of(hub)._drain()
+    socket_of(hub).drain()
     assert hub.dropped["stranger"] == 1
     shared = socket_of(hub)
     assert other.socket.getsockname() not in shared._routes
@@ -309,7 +309,7 @@ async def test_a_peer_belongs_to_the_call_it_proved_last(joined: Joined, strange
     where, shared = other.socket.getsockname(), socket_of(hub)
     for ours in (first, second, first):
         other.say(other.check(ours))
-        shared._drain()
+        shared.drain()
         assert shared._owners[where].connection is ours
         other.say(b"\x80 for whom?")
         assert await ours.recv() == b"\x80 for whom?"
@@ -372,7 +372,7 @@ def test_no_noise_raises_or_stays(noise: list[bytes], head: bytes) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for data in (*noise, *(head + data for data in noise)):
                 sender.sendto(data, shared.name)
-        shared._drain()
+        shared.drain()
         assert not shared._routes
         assert not shared._asked
         await ours.close()

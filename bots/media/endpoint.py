@@ -48,7 +48,8 @@ class Route(NamedTuple):
 class Endpoint(Plane):
     """Receives the peer's tracks as frames, and sends it ours.
 
-    `cap`: the most that the peer's pictures may take, bits per second. Called from the event
+    `cap`: the most that the peer's pictures may take, bits per second. `patient`: what comes is
+    only kept, and nobody waits for it. Called from the event
     loop, and never to be blocked: `on_incoming` with each track that the peer may send, before
     its first packet; `on_outgoing` with each that we may send; `on_digit` with each key
     pressed; `on_channel` with each data channel the peer opens; `on_fault` with what one of
@@ -63,6 +64,7 @@ class Endpoint(Plane):
         receives: Collection[Kind] = ("audio", "video"),
         sends: Collection[Kind] = (),
         cap: int = CAP,
+        patient: bool = False,
         on_incoming: Callable[[Incoming], None] | None = None,
         on_outgoing: Callable[[Outgoing], None] | None = None,
         on_digit: Callable[[str], None] | None = None,
@@ -70,6 +72,7 @@ class Endpoint(Plane):
         on_fault: Callable[[Exception], None] | None = None,
     ) -> None:
         super().__init__(dtls, connection)
+        self.patient = patient
         self.incoming: dict[str, Incoming] = {}
         self.outgoing: dict[str, Outgoing] = {}
         self.on_incoming = on_incoming

@@ -171,8 +171,8 @@ class Leg:
     def _make(self) -> Plane:
         transport = parts.dtls_of(self._pc)
         connection = parts.ice_of(transport)
-        self._hub.attach(connection)
         self.plane = self._make_plane(transport, connection)
+        self._hub.attach(connection, patient=self.plane.patient)
         self.plane.limit(self._hub.network.bandwidth)
         return self.plane
 

@@ -79,7 +79,12 @@ class Counts:
 
 
 class Plane(ABC):
-    """What becomes of one connection's media. `receive` takes SRTP and SRTCP datagrams."""
+    """What becomes of one connection's media. `receive` takes SRTP and SRTCP datagrams.
+
+    `patient`: they may wait in the socket for a moment, so that one wake serves many (`rest`).
+    """
+
+    patient = False
 
     def __init__(self, dtls: RTCDtlsTransport, connection: Connection) -> None:
         self.counts = Counts()

@@ -23,9 +23,8 @@ from aioice.ice import Connection, StunProtocol
 from . import parts, stun
 from .localnames import LocalNames
 from .network import Network
+from .rest import BATCH, Rest
 
-BATCH = 32
-"""Datagrams taken in one wake before others have their turn."""
 BUFFER = 2048
 SOCKET_BUFFER = 2 * 1024 * 1024
 CALLS = 8
@@ -53,6 +52,7 @@ class Hub:
         self.network = network or Network()
         self.names = LocalNames(self.network)
         self.dropped: Counter[str] = Counter()
+        self.rest = Rest()
         self._sockets: dict[str, list[SharedSocket]] = {}
 
     @property
@@ -60,28 +60,35 @@ class Hub:
         """How many sockets there are just now."""
         return sum(map(len, self._sockets.values()))
 
-    def attach(self, connection: Connection) -> None:
-        """Let an ICE connection gather its host candidates here. Call it before it gathers."""
-        public = [str(address) for address in self.network.public]
-        parts.gather_from(connection, functools.partial(self._protocols, connection), public)
+    def attach(self, connection: Connection, *, patient: bool = False) -> None:
+        """Let an ICE connection gather its host candidates here. Call it before it gathers.
 
-    def _protocols(self, connection: Connection, addresses: Iterable[str]) -> list[StunProtocol]:
+        What comes for a `patient` one may wait for as long as sockets rest.
+        """
+        public = [str(address) for address in self.network.public]
+        gather = functools.partial(self._protocols, connection, patient)
+        parts.gather_from(connection, gather, public)
+
+    def _protocols(
+        self, connection: Connection, patient: bool, addresses: Iterable[str]
+    ) -> list[StunProtocol]:
         """What a connection speaks through, one for each address that can be used."""
         made: list[StunProtocol] = []
         for address in addresses:
             try:
-                shared = self._with_room(address)
+                shared = self._with_room(address, patient)
             except OSError as error:
                 logger.warning("No socket for media at %s: %s", address, error.strerror)
                 continue
-            made.append(shared.share(connection))
+            made.append(shared.share(connection, patient))
         return made
 
-    def _with_room(self, address: str) -> SharedSocket:
-        """A socket for one more call. Raises `OSError` when there is none."""
+    def _with_room(self, address: str, patient: bool) -> SharedSocket:
+        """A socket for one more call, with others of its kind while there are ports. Raises
+        `OSError` when there is none."""
         there = self._sockets.get(address, [])
         for shared in there:
-            if shared.calls < CALLS:
+            if shared.calls < CALLS and shared.patient is patient:
                 return shared
         try:
             opened = _open(address, self.network.ports)
@@ -143,17 +150,27 @@ class SharedSocket:
         # A host with nothing but loopback has its calls there; nobody else reaches that socket.
         self._loopback = ip_address(address).is_loopback
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(opened.fileno(), self._drain)
+        self._hurried = 0
+        self._media = False
+        self.listen()
 
     @property
     def calls(self) -> int:
         """How many calls use it."""
         return len(self._calls)
 
-    def share(self, connection: Connection) -> StunProtocol:
+    @property
+    def patient(self) -> bool:
+        """Whether what comes for any of its calls may wait."""
+        return not self._hurried
+
+    def share(self, connection: Connection, patient: bool = False) -> StunProtocol:
         """Let one more connection use the socket."""
         protocol = StunProtocol(connection)
-        share = Share(self, protocol)
+        share = Share(self, protocol, patient)
+        self._hurried += not patient
+        if not patient and self._hub.rest.remove(self):
+            self.listen()
         self._calls[connection.local_username.encode()] = share
         protocol.connection_made(share)
         return protocol
@@ -164,6 +181,7 @@ class SharedSocket:
         if self._calls.get(key) is not share:
             return
         del self._calls[key]
+        self._hurried -= not share.patient
         for where in [where for where, owner in self._owners.items() if owner is share]:
             del self._owners[where], self._routes[where]
         for where in [where for where, named in self._hopeful.items() if named is share]:
@@ -171,6 +189,7 @@ class SharedSocket:
         for transaction in share.asked:
             self._asked.pop(transaction, None)
         if not self._calls:
+            self._hub.rest.remove(self)
             self._loop.remove_reader(self.socket.fileno())
             self.socket.close()
             self._hub.forget(self)
@@ -183,17 +202,32 @@ class SharedSocket:
             oldest, other = self._asked.popitem(last=False)
             other.asked.discard(oldest)
 
-    def _drain(self) -> None:
+    def listen(self) -> None:
+        """Be woken by the next datagram."""
+        self._loop.add_reader(self.socket.fileno(), self._wake)
+
+    def _wake(self) -> None:
+        self.drain()
+        # Whoever is still being connected is served at once.
+        if self._media and self.patient and self._calls:
+            self._loop.remove_reader(self.socket.fileno())
+            self._hub.rest.add(self)
+
+    def drain(self) -> int:
+        """Take at most `BATCH` of what waits; how many there were."""
         receive, routes = self.socket.recvfrom, self._routes
-        for _ in range(BATCH):
+        count, data = 0, b""
+        while count < BATCH:
             try:
                 data, where = receive(BUFFER)
             except (BlockingIOError, InterruptedError):
-                return
+                break
             except OSError:
                 # What an earlier packet of ours met with (ICMP); nothing was received.
                 self.dropped["unreachable"] += 1
+                count += 1
                 continue
+            count += 1
             try:
                 if data and data[0] < 4:
                     self._stun(data, where)
@@ -203,6 +237,8 @@ class SharedSocket:
                     self.dropped["stranger"] += 1
             except Exception:
                 logger.exception("A datagram could not be handled.")
+        self._media = data[:1] > b"\x7f"
+        return count
 
     def _stun(self, data: bytes, where: Where) -> None:
         if self._never(where[0]):
@@ -254,9 +290,10 @@ class Share(asyncio.DatagramTransport):
     no STUN.
     """
 
-    def __init__(self, shared: SharedSocket, protocol: StunProtocol) -> None:
+    def __init__(self, shared: SharedSocket, protocol: StunProtocol, patient: bool) -> None:
         super().__init__()
         self.protocol = protocol
+        self.patient = patient
         self.connection = protocol.receiver
         self.asked: set[bytes] = set()
         self.take: Take | None = None
