@@ -17,7 +17,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Generic, TypeVar
 from weakref import WeakSet
 
@@ -57,7 +56,7 @@ class Frames(AsyncIterator[Frame]):
             self._needs_keyframe = False
         if frame.kind in self._gap:
             self._gap.discard(frame.kind)
-            frame = replace(frame, gap=True)
+            frame = frame._replace(gap=True)
         self._waiting.append(frame)
         self._wake.set()
 

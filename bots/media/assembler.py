@@ -54,6 +54,16 @@ class Assembler:
 
     def put(self, codec: Codec, marker: bool, timestamp: int, payload: bytes) -> Sequence[Whole]:
         """The pictures that are complete with this packet: mostly none or one."""
+        if (
+            self._payloads
+            and not marker
+            and timestamp == self._timestamp
+            and codec == self._codec
+            and len(self._payloads) < MAX_PACKETS - 1
+        ):
+            # In the middle of a picture, as most are.
+            self._payloads.append(payload)
+            return ()
         done: Sequence[Whole] = ()
         if not self._payloads or timestamp != self._timestamp or codec != self._codec:
             if self._payloads:

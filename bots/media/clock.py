@@ -49,7 +49,8 @@ class Timeline:
         if self._anew or rate != self.rate:
             self._start(timestamp, rate, arrived)
         else:
-            step = ahead(timestamp, self._raw)
+            # As `ahead`: this is done for each frame.
+            step = ((timestamp - self._raw + 0x80000000) & 0xFFFFFFFF) - 0x80000000
             early = step / rate - (arrived - self._arrived)
             if early > JUMP or early < -PAUSE or step < -JUMP * rate:
                 self._start(timestamp, rate, arrived)
@@ -57,8 +58,8 @@ class Timeline:
                 self._base += step
                 self._raw = timestamp
         self._arrived = arrived
-        self._last = max(self._base, self._last + 1)
-        return self._last
+        self._last = last = self._base if self._base > self._last else self._last + 1
+        return last
 
     def find(self, timestamp: int) -> int:
         """Where a timestamp of the present source lies, before or after the last frame."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .payload import Codec
 
 Kind = Literal["audio", "video"]
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One picture or packet of sound, still coded.
 
     `timestamp`: RTP ticks at `clock_rate`, counted on over wraps, each greater than the one

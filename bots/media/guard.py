@@ -78,10 +78,10 @@ class Guard:
             """What is not STUN and comes from the peer."""
             size = len(data)
             first = data[0] if size else 64
-            if size > parts.DATAGRAM:
-                self.dropped["too long"] += 1
-            elif 127 < first < 192 and size >= _MIN_MEDIA:
+            if 127 < first < 192 and _MIN_MEDIA <= size <= parts.DATAGRAM:
                 media(data)
+            elif size > parts.DATAGRAM:
+                self.dropped["too long"] += 1
             elif 19 < first < 64 and size >= _MIN_DTLS:
                 self._dtls(data)
             else:

@@ -29,6 +29,7 @@ PATIENCE, BRIEF_PATIENCE = 1.0, 0.1
 KEYFRAME_EVERY = 0.2
 SILENCE = 1.0
 RECEPTIONS = 8
+_NO_MEANING: tuple[None, int] = (None, 0)
 
 
 @dataclass(slots=True)
@@ -65,7 +66,9 @@ class Incoming:
         self.path: ReceiveRate | None = None
         self.active = False
         self.due = math.inf
+        self._pictures = kind == "video"
         self._section: Section | None = None
+        self._meanings: dict[int, tuple[Codec | None, int]] = {}
         self._nacks = False
         self._receptions: dict[int, Reception] = {}
         self._current: Reception | None = None
@@ -89,7 +92,7 @@ class Incoming:
 
     @property
     def _asking(self) -> bool:
-        return self.kind == "video" and (self._wanted or self._assembler.needs_keyframe)
+        return self._pictures and (self._wanted or self._assembler.needs_keyframe)
 
     def silence(self) -> None:
         """Call nothing of the bot's any more."""
@@ -99,13 +102,14 @@ class Incoming:
         """Take over what was negotiated, now or anew."""
         self._section = section
         self.active = section.receives
+        self._meanings = {n: (form.codec, form.clock_rate) for n, form in section.formats.items()}
         self._nacks = any(f.nack for f in section.formats.values())
         if self.codec is None:
             self.codec = next((f.codec for f in section.formats.values() if f.codec), None)
 
     def ask_keyframe(self) -> None:
         """Ask the sender for a keyframe, and again until it comes; pictures go on meanwhile."""
-        if self.kind == "video":
+        if self._pictures:
             self._wanted = self._heard = True
             self.due = min(self.due, self._ask_at)
             if self.on_due is not None:
@@ -123,28 +127,32 @@ class Incoming:
         *,
         again: bool = False,
     ) -> None:
-        """Take one packet of media; `again` for one unwrapped from the retransmission stream."""
+        """Take one packet of media; `again` for one unwrapped from the retransmission stream.
+
+        In as few pieces as can be while packets come in their turn: each pays for them.
+        """
         source = self._current
         if source is None or source.ssrc != ssrc:
             source = self._switch(ssrc, sequence, now)
             if source is None:
                 return
-        assert self._section is not None
-        form = self._section.formats.get(payload_type)
-        rate = form.clock_rate if form is not None else 0
-        codec = form.codec if form is not None else None
-        self.stats.packets += 1
-        self.stats.octets += len(payload)
-        if not again and rate:
+        codec, rate = self._meanings.get(payload_type, _NO_MEANING)
+        stats, order = self.stats, source.order
+        stats.packets += 1
+        stats.octets += len(payload)
+        if rate and not again:
             source.count(timestamp, rate, now)
             # The end of a picture: one look at the path for all its packets.
             if marker and self.path is not None:
                 self._look(timestamp, rate, now)
-        part = Part(payload_type, codec, rate, marker, timestamp, payload)
-        self._take(source.order.put(sequence, part, now), now)
-        if source.order.pending:
-            self.due = min(self.due, now)
-        if self._asking:
+        if codec is not None and payload and order.in_turn(sequence):
+            self._give(codec, rate, marker, timestamp, payload, now)
+        else:
+            part = Part(payload_type, codec, rate, marker, timestamp, payload)
+            self._take(order.put(sequence, part, now), now)
+            if order.pending:
+                self.due = min(self.due, now)
+        if self._pictures and (self._wanted or self._assembler.needs_keyframe):
             self._heard = True
             self.due = min(self.due, max(self._ask_at, now))
 
@@ -232,17 +240,23 @@ class Incoming:
                 self._lose(item)
             elif item.codec is None:
                 self._other(item)
-            elif not item.payload:
-                continue
-            elif self.kind == "audio":
-                self._sound(item, item.codec, now)
-            else:
-                for whole in self._assembler.put(
-                    item.codec, item.marker, item.timestamp, item.payload
-                ):
-                    self._picture(whole, item.rate, now)
-                self.stats.skipped = self._assembler.skipped
-                self.stats.malformed = self._assembler.malformed
+            elif item.payload:
+                self._give(item.codec, item.rate, item.marker, item.timestamp, item.payload, now)
+
+    def _give(
+        self, codec: Codec, rate: int, marker: bool, timestamp: int, payload: bytes, now: float
+    ) -> None:
+        """The next packet of media, in order."""
+        if not self._pictures:
+            gap, self._gap = self._gap, False
+            self._tell(codec, payload, timestamp, rate, True, None, gap, now)
+            return
+        wholes = self._assembler.put(codec, marker, timestamp, payload)
+        if wholes or marker or self._assembler.needs_keyframe:
+            for whole in wholes:
+                self._picture(whole, rate, now)
+            self.stats.skipped = self._assembler.skipped
+            self.stats.malformed = self._assembler.malformed
 
     def _lose(self, hole: Hole) -> None:
         self._gap = self._heard = True
@@ -260,10 +274,6 @@ class Incoming:
             self.digits.put(part.timestamp, part.payload)
         except ValueError:
             self.stats.malformed += 1
-
-    def _sound(self, part: Part, codec: Codec, now: float) -> None:
-        gap, self._gap = self._gap, False
-        self._tell(codec, part.payload, part.timestamp, part.rate, True, None, gap, now)
 
     def _picture(self, whole: Whole, rate: int, now: float) -> None:
         data, keyframe, size = whole.picture

@@ -13,8 +13,11 @@ Buffer = bytes | bytearray | memoryview
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RTX_HEADER = 2
+HEADER = Struct("!BBHII")
+"""The fixed part of a header: its first two bytes, sequence number, timestamp, SSRC."""
+MORE = 0x3F
+"""Bits of the first byte: there is more than the fixed part and the payload."""
 
-_HEADER = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 _ONE_BYTE = 0xBEDE
 
@@ -91,14 +94,14 @@ def build(
 ) -> bytes:
     """An RTP packet. `extensions` is what `one_byte_extension` gives, or empty."""
     first = 0x90 if extensions else 0x80
-    header = _HEADER.pack(first, marker << 7 | payload_type, sequence, timestamp, ssrc)
+    header = HEADER.pack(first, marker << 7 | payload_type, sequence, timestamp, ssrc)
     return header + extensions + payload
 
 
 def retransmission(packet: bytes, payload_type: int, sequence: int, ssrc: int) -> bytes:
     """An RTP packet wrapped for its retransmission stream (RFC 4588, section 4)."""
-    first, second, original, timestamp, _ = _HEADER.unpack_from(packet)
+    first, second, original, timestamp, _ = HEADER.unpack_from(packet)
     start, _ = payload_span(packet, len(packet))
-    header = _HEADER.pack(first, second & 0x80 | payload_type, sequence, timestamp, ssrc)
+    header = HEADER.pack(first, second & 0x80 | payload_type, sequence, timestamp, ssrc)
     number: bytes = original.to_bytes(RTX_HEADER, "big")
     return b"".join([header, packet[RTP_HEADER:start], number, packet[start:]])

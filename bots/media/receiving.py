@@ -55,11 +55,10 @@ class Reception:
         self.received += 1
         self.last_at = now
         transit = now * rate - timestamp
-        if rate == self._rate:
-            difference = abs(transit - self._transit)
-            # A wrap of the timestamp is no jitter.
-            if difference < 10 * rate:
-                self._jitter += (difference - self._jitter) / 16
+        difference = transit - self._transit
+        # A wrap of the timestamp is no jitter, nor is another clock.
+        if -10 * rate < difference < 10 * rate and rate == self._rate:
+            self._jitter += (abs(difference) - self._jitter) / 16
         self._rate, self._transit = rate, transit
 
     def restart(self) -> None:

@@ -84,20 +84,23 @@ class Part:
         track.on_frame = partial(self._take, key)
 
     def _take(self, key: tuple[int, str], frame: Frame) -> None:
-        if not self._recording.keeps:
+        recording, size = self._recording, len(frame.data)
+        if not recording.keeps:
             self._dropping[key] = "paused"
             return
-        self._recording.heard()
+        if recording.on_heard is not None:
+            recording.heard()
         why = self._dropping.get(key)
-        if self._bytes + len(frame.data) > MOST_WAITING:
+        if self._bytes + size > MOST_WAITING:
             if why is None:
                 self._dropping[key] = "full"
                 self.ask_keyframes()
             return
         if why is not None and not frame.keyframe:
             return
-        self._dropping.pop(key, None)
-        self._bytes += len(frame.data)
+        if why is not None:
+            del self._dropping[key]
+        self._bytes += size
         # After a pause nothing is missing that was to be kept.
         self._items.append(Took(key, frame, dropped=why == "full"))
 

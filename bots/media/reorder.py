@@ -75,13 +75,19 @@ class Reorder(Generic[T]):
         """Whether this packet is missing."""
         return self.next + ((sequence - self.next) & 0xFFFF) in self._missing
 
+    def in_turn(self, sequence: int) -> bool:
+        """A packet has come: whether it is in order as it is. If not, `put` it."""
+        if self._waiting or sequence != self.next & 0xFFFF:
+            return False
+        self.top = self.next
+        self.next += 1
+        return True
+
     def put(self, sequence: int, item: T, now: float) -> Sequence[T | Hole]:
         """A packet has come: what is now in order, with holes where something is missing."""
-        ahead = (sequence - self.next) & 0xFFFF
-        if not ahead and not self._waiting:
-            self.top = self.next
-            self.next += 1
+        if self.in_turn(sequence):
             return (item,)
+        ahead = (sequence - self.next) & 0xFFFF
         if ahead >= 0x8000:
             return self._behind(sequence, ahead - 0x10000, item)
         number = self.next + ahead

@@ -13,11 +13,14 @@ _START_CODE = b"\x9d\x01\x2a"
 
 def assemble(payloads: Sequence[Payload]) -> Picture:
     """The frame (RFC 6386) that a picture's payloads carry."""
-    if not payloads or not begins(payloads[0]):
-        raise ValueError("the first packet of the VP8 frame is missing")
-    if any(begins(payload) for payload in payloads[1:]):
-        raise ValueError("a second VP8 frame begins in the middle")
-    data = b"".join(payload[_descriptor(payload) :] for payload in payloads)
+    parts: list[Payload] = []
+    for payload in payloads:
+        # Most descriptors are of one byte and follow no other.
+        length = 1 if len(payload) > 1 and payload[0] < 0x80 else _descriptor(payload)
+        if (payload[0] & (_START | _PARTITION) == _START) is bool(parts):
+            raise ValueError("a VP8 frame begins in the middle, or its first packet is missing")
+        parts.append(payload[length:])
+    data = b"".join(parts)
     keyframe = is_keyframe(data)
     return Picture(data, keyframe, _size(data) if keyframe else None)
 
