@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -55,11 +56,11 @@ class Wired:
 
     def rtp(self, data: bytes) -> None:
         """Deliver an RTP packet."""
-        self.plane.receive(self.sealer.protect(data))
+        self.plane.receive(self.sealer.protect(data), time.monotonic())
 
     def rtcp(self, data: bytes) -> None:
         """Deliver a compound RTCP packet."""
-        self.plane.receive(self.sealer.protect_rtcp(data))
+        self.plane.receive(self.sealer.protect_rtcp(data), time.monotonic())
 
     @property
     def items(self) -> list[control.Item]:

@@ -211,11 +211,11 @@ async def test_what_is_lost_either_way_is_repaired(echo: Echo) -> None:
             return data
         return carry(data, sealed=sealed)
 
-    def lossy_receive(data: bytes) -> None:
+    def lossy_receive(data: bytes, at: float) -> None:
         if luck.random() < 0.2:
             lost["in"] += 1
             return
-        receive(data)
+        receive(data, at)
 
     endpoint.carry = lossy_carry  # type: ignore[method-assign]
     endpoint._rtp = lossy_receive  # type: ignore[method-assign]

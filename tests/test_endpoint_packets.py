@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from types import SimpleNamespace
@@ -110,8 +111,8 @@ async def test_only_so_many_sources_are_opened(end: Ended) -> None:
 
 
 async def test_what_is_not_genuine_is_dropped(end: Ended) -> None:
-    end.plane.receive(build(11) + bytes(10))
-    end.plane.receive(rtcp.write_bye(11) + bytes(14))
+    end.plane.receive(build(11) + bytes(10), time.monotonic())
+    end.plane.receive(rtcp.write_bye(11) + bytes(14), time.monotonic())
     assert end.plane.counts.dropped == {"not genuine": 2}
 
 
@@ -466,7 +467,7 @@ def test_nothing_that_comes_raises_or_grows(events: list[tuple[str, bytes]]) -> 
             except Error:
                 # Not even its sender could seal it.
                 continue
-            end.plane.receive(sealed)
+            end.plane.receive(sealed, time.monotonic())
         assert end.faults == []
         assert len(end.plane._routes) <= rtp.STREAMS
         assert len(end.plane._strangers) <= rtp.STREAMS

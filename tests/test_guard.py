@@ -29,7 +29,7 @@ class Guarded:
     media: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
-        self.guard = guard.Guard(self.connection, self.media.put_nowait)
+        self.guard = guard.Guard(self.connection, lambda data, at: self.media.put_nowait(data))
 
     @property
     def protocol(self) -> StunProtocol:
@@ -186,7 +186,7 @@ async def test_a_full_socket_is_known(guarded: Guarded) -> None:
 
 async def test_data_that_comes_while_candidates_are_gathered_is_dropped() -> None:
     connection = Connection(ice_controlling=False)
-    stands = guard.Guard(connection, lambda data: None)
+    stands = guard.Guard(connection, lambda data, at: None)
     await connection.gather_candidates()
     for data in (b"", SRTP, DTLS):
         parts.protocols(connection)[0].datagram_received(data, ("192.0.2.99", 4000))

@@ -61,8 +61,8 @@ def test_a_replay_is_dropped() -> None:
     sealed = wired.sealer.protect(packet(THEIRS))
     control = wired.sealer.protect_rtcp(b"\x80\xc9\x00\x01" + THEIRS.to_bytes(4, "big"))
     for _ in range(3):
-        plane.receive(sealed)
-        plane.receive(control)
+        plane.receive(sealed, 0.0)
+        plane.receive(control, 0.0)
     assert len(wired.sent) == 2
     assert plane.counts.dropped == {"not genuine": 4}
 
@@ -71,7 +71,7 @@ def test_a_packet_with_one_bit_changed_is_dropped() -> None:
     wired, plane = mirror()
     sealed = bytearray(wired.sealer.protect(packet(THEIRS)))
     sealed[20] ^= 1
-    plane.receive(bytes(sealed))
+    plane.receive(bytes(sealed), 0.0)
     assert wired.sent == []
     assert plane.counts.dropped == {"not genuine": 1}
     assert plane.guard.heard == 0
@@ -166,7 +166,7 @@ def test_nothing_that_arrives_raises_or_grows(arriving: list[bytes], sealed: boo
                 data = seals[rtp.is_rtcp(data)](data)
             except (Error, ValueError):
                 continue  # not even a peer with the keys could have sent it
-        plane.receive(data)
+        plane.receive(data, 0.0)
     counts = plane.counts
     assert len(plane.streams) <= rtp.STREAMS
     assert len(plane._strangers) <= rtp.STREAMS

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, cast
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, Protocol, cast
 
 import pytest
 from aioice import stun
@@ -41,7 +44,12 @@ async def join(one: Connection, other: Connection) -> None:
 
 
 Pair = tuple[Connection, Connection]
-Joined = Callable[[Hub], Awaitable[Pair]]
+
+
+class Joined(Protocol):
+    """Connects two."""
+
+    def __call__(self, hub: Hub, *, patient: bool = False) -> Awaitable[Pair]: ...
 
 
 @pytest.fixture
@@ -49,10 +57,10 @@ async def joined() -> AsyncIterator[Joined]:
     """Connects somebody with sockets of their own to somebody who uses a hub."""
     made: list[Connection] = []
 
-    async def make(hub: Hub) -> Pair:
+    async def make(hub: Hub, *, patient: bool = False) -> Pair:
         caller, ours = connection(controlling=True), connection()
         made.extend((caller, ours))
-        hub.attach(ours)
+        hub.attach(ours, patient=patient)
         await join(caller, ours)
         return caller, ours
 
@@ -384,3 +392,29 @@ def test_no_noise_raises_or_stays(noise: list[bytes], head: bytes) -> None:
 def _no_traceback(record: logging.LogRecord) -> bool:
     assert record.exc_info is None, record.getMessage()
     return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a datagram arrived")
+async def test_what_waited_in_a_socket_arrived_when_it_came(joined: Joined) -> None:
+    hub = Hub()
+    caller, ours = await joined(hub, patient=True)
+    shared = socket_of(hub)
+    asyncio.get_running_loop().remove_reader(shared.socket.fileno())
+    came: list[float] = []
+    for where in shared._routes:
+        shared._routes[where] = lambda data, at: came.append(at)
+    before = time.monotonic()
+    await caller.send(b"\x80waits")
+    await asyncio.sleep(0.2)
+    looked = time.monotonic()
+    while not came:
+        shared.drain()
+    assert before - 0.01 < came[0] < looked - 0.1
+
+
+def test_a_clock_that_is_set_does_not_move_what_arrives() -> None:
+    now, behind = 100.0, 1_700_000_000.0
+    stamp = struct.pack("@ll", 1_700_000_099, 990_000_000)
+    assert udp._moment(stamp, behind, now) == pytest.approx(99.99)
+    assert udp._moment(stamp, behind + 3600, now) == now
+    assert udp._moment(stamp, behind - 3600, now) == now

@@ -15,7 +15,6 @@ exception is logged and given to `on_fault`.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
@@ -176,7 +175,7 @@ class Endpoint(Plane):
         super().close()
         self._feedback.close()
 
-    def _rtp(self, data: bytes) -> None:
+    def _rtp(self, data: bytes, at: float) -> None:
         """Take one SRTP packet. In one piece: what is called here is paid for by every packet."""
         first, second, sequence, timestamp, ssrc = _read_header(data)
         cipher, counts = self._cipher, self.counts
@@ -191,7 +190,6 @@ class Endpoint(Plane):
         if cipher.open_rtp():  # type: ignore[misc]
             counts.dropped["not genuine"] += 1
             return
-        now = time.monotonic()
         start, end = rtp.RTP_HEADER, length[0]
         try:
             if first & packet.MORE:
@@ -204,18 +202,18 @@ class Endpoint(Plane):
         counts.packets += 1
         counts.octets += length[0]
         if counts.first is None:
-            counts.first = now
+            counts.first = at
         payload = bytes(view[start:end])
         try:
             if rtx:
-                track.receive_again(second & 127, second > 127, timestamp, payload, now)
+                track.receive_again(second & 127, second > 127, timestamp, payload, at)
             else:
-                track.receive(ssrc, second & 127, sequence, second > 127, timestamp, payload, now)
+                track.receive(ssrc, second & 127, sequence, second > 127, timestamp, payload, at)
         except Exception as error:
             track.silence()
             self.fault(error)
         if track.due < self._feedback.due or self._feedback.idle:
-            self._feedback.wake(now)
+            self._feedback.wake(at)
 
     def _expected(self, payload_type: int) -> bool:
         known = any(payload_type in s.payload_types | s.rtx_types for s in self._sections)
@@ -244,7 +242,7 @@ class Endpoint(Plane):
         value = packet.extension(self._cipher.view, size, number)
         return None if value is None else value.decode("ascii", "replace")
 
-    def _rtcp(self, data: bytes) -> None:
+    def _rtcp(self, data: bytes, at: float) -> None:
         source = int.from_bytes(data[4:8], "big")
         if source not in self._routes and not self._room_for(source):
             self.counts.dropped["unknown"] += 1
@@ -259,10 +257,9 @@ class Endpoint(Plane):
         except ValueError:
             self.counts.dropped["malformed"] += 1
             return
-        now = time.monotonic()
         try:
             for item in items:
-                self._said(item, now)
+                self._said(item, at)
         except Exception as error:
             self.fault(error)
 

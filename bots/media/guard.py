@@ -50,11 +50,12 @@ class _Bucket:
 class Guard:
     """Stands before the sockets of one ICE connection.
 
-    `media` gets each SRTP and SRTCP packet of the peer, still encrypted. `heard` counts what
+    `media` gets each SRTP and SRTCP packet of the peer, still encrypted, and when it arrived
+    (monotonic, seconds). `heard` counts what
     came from the peer, `dropped` by reason what did not pass.
     """
 
-    def __init__(self, connection: Connection, media: Callable[[bytes], None]) -> None:
+    def __init__(self, connection: Connection, media: Callable[[bytes, float], None]) -> None:
         self.heard = 0
         self.dropped: Counter[str] = Counter()
         self.blocked = False
@@ -74,12 +75,12 @@ class Guard:
         stun = protocol.datagram_received
         media = self._media
 
-        def take(data: bytes) -> None:
+        def take(data: bytes, at: float) -> None:
             """What is not STUN and comes from the peer."""
             size = len(data)
             first = data[0] if size else 64
             if 127 < first < 192 and _MIN_MEDIA <= size <= parts.DATAGRAM:
-                media(data)
+                media(data, at)
             elif size > parts.DATAGRAM:
                 self.dropped["too long"] += 1
             elif 19 < first < 64 and size >= _MIN_DTLS:
@@ -96,7 +97,7 @@ class Guard:
                 elif self._stun(stun, data, address):
                     self.heard += address in known or self._learn(protocol, address, known)
             elif address in known or self._learn(protocol, address, known):
-                take(data)
+                take(data, time.monotonic())
             else:
                 self.dropped["stranger"] += 1
 

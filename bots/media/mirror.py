@@ -11,7 +11,6 @@ Everything happens in the datagram callback: no task, no queue, no thread.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
@@ -105,7 +104,7 @@ class Mirror(Plane):
 
         channel.on("message", echo)
 
-    def _rtp(self, data: bytes) -> None:
+    def _rtp(self, data: bytes, at: float) -> None:
         """Return one SRTP packet. In one piece: what is called here is paid for by every packet."""
         cipher, counts = self._cipher, self.counts
         (theirs,) = _read_word(data, 8)
@@ -132,7 +131,7 @@ class Mirror(Plane):
         counts.packets += 1
         counts.octets += length[0]
         if counts.first is None:
-            counts.first = time.monotonic()
+            counts.first = at
         if not stream.returns:
             return
         if self._nominations.get(1) is not self._pair:
@@ -143,7 +142,7 @@ class Mirror(Plane):
         else:
             self._send(view[: length[0]], self._address)
 
-    def _rtcp(self, data: bytes) -> None:
+    def _rtcp(self, data: bytes, at: float) -> None:
         source = int.from_bytes(data[4:8], "big")
         if source not in self.streams and not self._room_for(source):
             self.counts.dropped["unknown"] += 1

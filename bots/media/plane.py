@@ -128,23 +128,23 @@ class Plane(ABC):
         """Free what the plane holds. Called when its leg ends."""
         self.closed = True
 
-    def receive(self, data: bytes) -> None:
-        """Take one packet of the peer."""
+    def receive(self, data: bytes, at: float) -> None:
+        """Take one packet of the peer, which arrived `at` a moment (monotonic, seconds)."""
         if self._cipher.open_rtp is None and not self._cipher.ready:
             self.counts.dropped["early"] += 1
         elif self.guard.blocked:
             self.counts.dropped["blocked"] += 1
         elif 192 <= data[1] <= 223:  # as rtp.is_rtcp
-            self._rtcp(data)
+            self._rtcp(data, at)
         else:
-            self._rtp(data)
+            self._rtp(data, at)
 
     @abstractmethod
-    def _rtp(self, data: bytes) -> None:
+    def _rtp(self, data: bytes, at: float) -> None:
         """Take one SRTP packet."""
 
     @abstractmethod
-    def _rtcp(self, data: bytes) -> None:
+    def _rtcp(self, data: bytes, at: float) -> None:
         """Take one SRTCP packet."""
 
     def _transmit(self, size: int, rtcp: bool) -> None:

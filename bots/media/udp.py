@@ -13,9 +13,12 @@ import functools
 import logging
 import random
 import socket
+import sys
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from struct import Struct
 from typing import Any
 
 from aioice.ice import Connection, StunProtocol
@@ -37,8 +40,14 @@ MAX_HOPEFUL = 1024
 
 logger = logging.getLogger(__name__)
 
+_STAMPS = 35 if sys.platform == "linux" else None
+"""SO_TIMESTAMPNS, and the name of what it brings."""
+_read_stamp = Struct("@ll").unpack_from
+_STAMP = socket.CMSG_SPACE(16)
+
 Where = tuple[Any, ...]
-Take = Callable[[bytes], None]
+Take = Callable[[bytes, float], None]
+"""Gets a datagram, and when it arrived (monotonic, seconds)."""
 
 
 class Hub:
@@ -96,6 +105,9 @@ class Hub:
             if not there:
                 raise
             return min(there, key=lambda shared: shared.calls)
+        if patient and _STAMPS is not None:
+            # Otherwise all that comes while a socket rests would seem to come at once.
+            opened.setsockopt(socket.SOL_SOCKET, _STAMPS, 1)
         shared = SharedSocket(self, address, opened)
         self._sockets[address] = [*there, shared]
         return shared
@@ -130,6 +142,14 @@ def _open(address: str, ports: tuple[int, int] | None) -> socket.socket:
 
 def _few(ports: tuple[int, int]) -> int:
     return min(256, ports[1] - ports[0] + 1)
+
+
+def _moment(stamp: bytes, behind: float, now: float) -> float:
+    """When the system says a datagram came, by the clock that `behind` is behind the system's.
+    A moment that cannot be (somebody has set the clock meanwhile) is `now`."""
+    seconds, nanoseconds = _read_stamp(stamp)
+    at: float = seconds - behind + nanoseconds * 1e-9
+    return at if -1 < at - now < 1 else now
 
 
 class SharedSocket:
@@ -215,11 +235,12 @@ class SharedSocket:
 
     def drain(self) -> int:
         """Take at most `BATCH` of what waits; how many there were."""
-        receive, routes = self.socket.recvfrom, self._routes
-        count, data = 0, b""
+        receive, routes = self.socket.recvmsg, self._routes
+        count, data, now = 0, b"", time.monotonic()
+        behind = time.time() - now
         while count < BATCH:
             try:
-                data, where = receive(BUFFER)
+                data, told, _, where = receive(BUFFER, _STAMP)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
@@ -228,11 +249,12 @@ class SharedSocket:
                 count += 1
                 continue
             count += 1
+            at = _moment(told[0][2], behind, now) if told else now
             try:
                 if data and data[0] < 4:
                     self._stun(data, where)
                 elif (take := routes.get(where) or self._proven_since(where)) is not None:
-                    take(data)
+                    take(data, at)
                 else:
                     self.dropped["stranger"] += 1
             except Exception:
@@ -307,7 +329,7 @@ class Share(asyncio.DatagramTransport):
 
     def taker(self, where: Where) -> Take:
         """What gets the data of the peer at an address where no guard stands."""
-        return lambda data: self.protocol.datagram_received(data, where)
+        return lambda data, _: self.protocol.datagram_received(data, where)
 
     def send(self, data: Any, where: Where) -> None:
         """Send one datagram now. What cannot go now is dropped: late media is no use."""

@@ -180,9 +180,9 @@ async def test_a_bad_way_costs_no_picture(line: Line) -> None:
     endpoint, luck = line.endpoint, random.Random(5)
     take = endpoint._rtp
 
-    def lossy(data: bytes) -> None:
+    def lossy(data: bytes, at: float) -> None:
         if luck.random() >= 0.05:
-            take(data)
+            take(data, at)
 
     endpoint._rtp = lossy  # type: ignore[method-assign]
     begun = len(line.of("video"))
