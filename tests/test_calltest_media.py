@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -201,7 +200,7 @@ async def test_what_nobody_can_decode_is_an_erasure(pool: ThreadPoolExecutor) ->
     track = Track("video", "VP8", 90_000)
     async with running(pictures(pool, sent).run(track.found, time.monotonic())):
         frames = list(await track.have(3))
-    broken = replace(frames[1], data=b"\xff" * 40)
+    broken = frames[1]._replace(data=b"\xff" * 40)
     _, seen = await watched(pool, [frames[0], broken], None)
     assert len(seen) == 2
     assert (seen[1].stream, seen[1].sequence, seen[1].stamp) == (None, None, None)
@@ -272,7 +271,7 @@ async def test_chirps_say_with_which_picture_they_began(pool: ThreadPoolExecutor
 async def test_a_hole_moves_no_later_sound(pool: ThreadPoolExecutor) -> None:
     sent, frames = await chirping(pool, 85)
     # Between the first sound and the second.
-    with_hole = [*frames[:14], replace(frames[18], gap=True), *frames[19:]]
+    with_hole = [*frames[:14], frames[18]._replace(gap=True), *frames[19:]]
     heard, sounds = await heard_of(pool, with_hole)
     assert [s.gap for s in sounds].count(True) == 1
     assert sounds[14].seconds == pytest.approx(0.02)
