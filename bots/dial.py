@@ -67,7 +67,7 @@ class Dialled:
     `on_plane` with the end of its media (made by `endpoint`) before any arrives. `audio` and
     `video` are what the other side sends, `sender` what they get. `ended` says at last how it
     ended, None while it has not. `descriptions` are the offer and the answer as they were
-    exchanged.
+    exchanged. `servers` are used instead of the exchange's own.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Dialled:
         host: Host | None = None,
         endpoint: Callable[..., Endpoint] = Endpoint,
         detour: Detour | None = None,
+        servers: Sequence[protocol.IceServer] | None = None,
         on_state: Callable[[State], None] | None = None,
         on_change: Callable[[Change], None] | None = None,
         on_plane: Callable[[Endpoint], None] | None = None,
@@ -105,8 +106,10 @@ class Dialled:
         self._on_plane = on_plane
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._early: list[protocol.Candidate | None] = []
+        if servers is None:
+            servers = client.welcome.ice_servers if client.welcome is not None else []
         self._peer = Peer(
-            client.welcome.ice_servers if client.welcome is not None else [],
+            servers,
             self._host.certificate,
             self._changes.put_nowait,
             hub=self._host.hub,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
@@ -119,9 +119,10 @@ async def start(
             *,
             name: str = echo.NAME,
             about: str = echo.ABOUT,
+            config: Mapping[str, Any] | None = None,
             **options: Any,
         ) -> Line:
-            server = await serve(limits=GENEROUS)
+            server = await serve(limits=GENEROUS, **(config or {}))
             token = mint_bot_token(server.app[SECRET], name, 600)
             client = Client(server.ws + "/ws", token=token, about=about)
             bot = Service(await stack.enter_async_context(client), handle, **options)

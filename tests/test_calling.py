@@ -52,7 +52,7 @@ def _timed(number: int) -> av.VideoFrame:
 class End:
     """A peer with an endpoint, what comes in and what can go out."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, hub: Hub | None = None, **options: object) -> None:
         self.frames: asyncio.Queue[Frame] = asyncio.Queue()
         self.channels: asyncio.Queue[Channel] = asyncio.Queue()
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
@@ -65,7 +65,7 @@ class End:
             **options,  # type: ignore[arg-type]
         )
         certificate = Certificate.generateCertificate()
-        self.peer = Peer([], certificate, self.changes.put_nowait, plane=factory)
+        self.peer = Peer([], certificate, self.changes.put_nowait, hub=hub, plane=factory)
 
     def _take(self, track: Incoming) -> None:
         track.on_frame = self.frames.put_nowait

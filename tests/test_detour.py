@@ -72,6 +72,22 @@ def test_an_offer_tells_nothing_of_where_its_writer_is() -> None:
     assert "remote-candidates" not in detour.without_candidates("a=remote-candidates:1 x 1\r\n")
 
 
+RELAYED = """v=0
+a=candidate:a 1 udp 7 192.0.2.9 5000 typ host
+a=candidate:b 1 udp 5 192.0.2.8 5002 typ relay raddr 192.0.2.9 rport 5000
+a=candidate:b 1 udp 5 192.0.2.8 5002 typ relay raddr 192.0.2.9 rport 5000
+a=mid:0
+"""
+
+
+def test_with_and_without_relays() -> None:
+    assert detour.addresses(RELAYED) == [("192.0.2.9", 5000), ("192.0.2.8", 5002)]
+    assert detour.addresses(detour.without_relays(RELAYED)) == [("192.0.2.9", 5000)]
+    assert detour.addresses(detour.only_relays(RELAYED)) == [("192.0.2.8", 5002)]
+    assert "a=mid:0" in detour.without_relays(RELAYED)
+    assert "a=mid:0" in detour.only_relays(RELAYED)
+
+
 def test_where_there_is_no_door_there_is_no_candidate() -> None:
     assert not candidates(detour.through(ANSWER, Doors(full=True)))
 

@@ -26,6 +26,25 @@ def without_candidates(sdp: str) -> str:
     return _joined([line for line in sdp.splitlines() if not _is_address(line)])
 
 
+def without_relays(sdp: str) -> str:
+    """A description without the candidates that a TURN server lent."""
+    lines = sdp.splitlines()
+    return _joined([line for line in lines if not (_is_address(line) and " typ relay" in line)])
+
+
+def only_relays(sdp: str) -> str:
+    """A description with no other candidates than those."""
+    lines = sdp.splitlines()
+    return _joined([line for line in lines if not _is_address(line) or " typ relay" in line])
+
+
+def addresses(sdp: str) -> list[Address]:
+    """Where who wrote a description can be reached over UDP, each address once."""
+    found: dict[Address, None] = {}
+    through(sdp, lambda target: found.setdefault(target))
+    return list(found)
+
+
 def through(sdp: str, door: Door) -> str:
     """A description in which every candidate is the door to it; those without one are left
     out. Of several that are the same then, each section keeps one."""
