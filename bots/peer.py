@@ -20,7 +20,7 @@ from ringback.server.protocol import Candidate, IceServer, Part, Report
 from .media.frames import Kind
 from .media.leg import Leg
 from .media.mirror import Mirror
-from .media.offer import BadOffer, read_candidate, read_offer
+from .media.offer import BadOffer, read_answer, read_candidate, read_offer
 from .media.parts import Certificate, reads_server
 from .media.plane import Plane, PlaneFactory
 from .media.udp import Hub
@@ -131,11 +131,14 @@ class Peer:
         return offer
 
     async def accept(self, sdp: str) -> None:
-        """Take the answer to our offer. Raises `BadOffer`."""
+        """Take the answer to our offer; of a kind that it rejects nothing comes or goes.
+
+        Raises `BadOffer`.
+        """
         leg = self._leg
         if leg is None:
             raise BadOffer("There is no offer of ours to be answered.")
-        await leg.accept(read_offer(sdp, self._hub.network))
+        await leg.accept(read_answer(sdp, leg.offered, self._hub.network))
         self._begin(leg)
         self._look()
 

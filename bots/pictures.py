@@ -61,18 +61,19 @@ class PictureOut:
             return
         async with self._turn:
             bits = min(BIT_RATE, track.bits)
-            if self._encoder is None or track.codec != self._codec:
-                self._codec = track.codec
-                self._encoder = PictureEncoder(track.codec, bits)
+            encoder, codec = self._encoder, track.codec
+            if encoder is None or (codec, track.slices) != (self._codec, encoder.slices):
+                self._codec = codec
+                self._encoder = encoder = PictureEncoder(codec, bits, track.slices)
             else:
-                self._encoder.adapt(bits, time.monotonic())
+                encoder.adapt(bits, time.monotonic())
             keyframe, self._needs_keyframe = self._needs_keyframe, False
             ticks = self._out.ticks(due, VIDEO_CLOCK)
             coded = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._encoder.encode, frame, ticks, keyframe
+                self._pool, encoder.encode, frame, ticks, keyframe
             )
             sent = coded is not None and self._out.send(
-                self._codec, coded.data, coded.ticks, coded.keyframe
+                codec, coded.data, coded.ticks, coded.keyframe
             )
             self._needs_keyframe = self._needs_keyframe or (keyframe and not sent)
 

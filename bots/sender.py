@@ -76,7 +76,7 @@ class Sender:
     async def play(self, path: Path, loop: bool) -> None:
         """Send a file's sound and pictures to its end, or for ever."""
         tracks = self._plane.outgoing.values() if self._plane is not None else []
-        codecs = {track.kind: track.codecs for track in reversed(list(tracks))}
+        codecs = {track.kind: track.passes for track in reversed(list(tracks))}
         player = Player(path, self._outs, self._pictures, self._pool)
         with ExitStack() as taken:
             for kind in await player.open(codecs):

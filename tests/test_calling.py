@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from functools import partial
@@ -12,12 +13,14 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from ringback.bots.media.channel import Channel
+from ringback.bots.media.encoding import PictureEncoder
 from ringback.bots.media.endpoint import Endpoint
-from ringback.bots.media.frames import Frame
+from ringback.bots.media.frames import Frame, Kind
 from ringback.bots.media.incoming import Incoming
 from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.payload import Codec
+from ringback.bots.media.payload.h264 import IDR, SLICE, START, units
 from ringback.bots.media.udp import Hub
 from ringback.bots.peer import BadOffer, Change, Peer
 from tests.callers import HEIGHT, PATIENCE, RATE, WIDTH, Caller, needs_address, number_of, picture
@@ -124,6 +127,99 @@ async def test_pictures_go_from_caller_to_callee(ends: list[Peer], codec: Codec)
     frames = coded(codec, 10)
     _, numbers = await asyncio.gather(send(track, frames), shown(callee, 10, codec))
     assert numbers == list(range(10))
+
+
+def rejecting(answer: str, kind: str, *, named: bool) -> str:
+    """An answer in which one kind is rejected, as those write it who never agreed to it."""
+    head, *sections = re.split("(?m)^(?=m=)", answer)
+    for n, section in enumerate(sections):
+        if section.startswith(f"m={kind} "):
+            [mid] = re.findall("(?m)^a=mid:(.*)\r$", section)
+            protocol = section.split()[2]
+            lines = [f"m={kind} 0 {protocol} 0", "c=IN IP4 0.0.0.0", "a=inactive"]
+            lines += [f"a=mid:{mid}"] if named else []
+            sections[n] = "".join(line + "\r\n" for line in lines)
+    taken = [re.findall("(?m)^a=mid:(.*)\r$", s)[0] for s in sections if s.split()[1] != "0"]
+    head = re.sub("(?m)^a=group:BUNDLE.*\r$", f"a=group:BUNDLE {' '.join(taken)}\r", head)
+    return "".join([head, *sections])
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("rejected", "left"), [("audio", "video"), ("video", "audio")])
+async def test_a_kind_that_is_rejected_is_missing_and_no_more(
+    ends: list[Peer], rejected: str, left: Kind, named: bool
+) -> None:
+    both: tuple[Kind, ...] = ("audio", "video")
+    caller, callee = End(sends=both), End(sends=both)
+    ends += [caller.peer, callee.peer]
+    answer = await callee.peer.answer(await caller.peer.offer(both, "control"))
+    await caller.peer.accept(rejecting(answer, rejected, named=named))
+    await asyncio.gather(caller.connected(), callee.connected())
+    assert list(caller.outgoing) == [left]
+    plane = caller.peer.plane
+    assert isinstance(plane, Endpoint)
+    assert [track.kind for track in plane.incoming.values()] == [left]
+    data = coded("VP8", 1)[0][0] if left == "video" else b"\xfc\xff\xfe"
+    for one, other in ((caller, callee), (callee, caller)):
+        assert one.outgoing[left].send(data, 0, keyframe=True)
+        async with asyncio.timeout(PATIENCE):
+            assert (await other.frames.get()).kind == left
+    opened = asyncio.Event()
+    async with asyncio.timeout(PATIENCE):
+        channel = await caller.channels.get()
+        channel.on_open = opened.set
+        if not channel.open:
+            await opened.wait()
+
+
+async def test_a_channel_that_is_rejected_leaves_the_rest(ends: list[Peer]) -> None:
+    caller, callee = End(receives=(), sends=("video",)), End()
+    ends += [caller.peer, callee.peer]
+    answer = await callee.peer.answer(await caller.peer.offer(["video"], "control"))
+    await caller.peer.accept(rejecting(answer, "application", named=False))
+    await asyncio.gather(caller.connected(), callee.connected())
+    await asyncio.gather(send(caller.outgoing["video"], coded("VP8", 5)), shown(callee, 5, "VP8"))
+
+
+async def test_an_answer_that_rejects_everything(ends: list[Peer]) -> None:
+    caller, callee = End(), End()
+    ends += [caller.peer, callee.peer]
+    answer = await callee.peer.answer(await caller.peer.offer(["audio"]))
+    with pytest.raises(BadOffer, match="takes nothing"):
+        await caller.peer.accept(rejecting(answer, "audio", named=True))
+    await caller.peer.accept(answer)
+    await caller.connected()
+
+
+def singly(offer: str) -> str:
+    """An offer of whom H.264 is for only without fragments."""
+    return re.sub("packetization-mode=1", "packetization-mode=0", offer)
+
+
+async def test_h264_goes_in_single_units_to_whom_takes_nothing_else(ends: list[Peer]) -> None:
+    caller, callee = End(receives=(), sends=("video",)), End()
+    ends += [caller.peer, callee.peer]
+    offer = await caller.peer.offer(["video"])
+    answer = await callee.peer.answer(singly(offer))
+    assert "packetization-mode=0" in answer
+    await caller.peer.accept(answer)
+    await asyncio.gather(caller.connected(), callee.connected())
+    track = caller.outgoing["video"]
+    assert track.passes == ("VP8", "VP9")
+    assert not track.slices
+    track.select("H264")
+    assert bool(track.slices)
+    # Smaller than need be, as these pictures are.
+    encoder = PictureEncoder("H264", 3_000_000, 100)
+    frames = [encoder.encode(picture(n), n * 3000, n == 0) for n in range(10)]
+    sent = [(frame.data, frame.keyframe) for frame in frames if frame is not None]
+    slices = [unit for data, _ in sent for unit in units(data) if unit[0] & 31 in (SLICE, IDR)]
+    assert len(slices) > len(sent)
+    assert max(map(len, slices)) <= 100
+    _, numbers = await asyncio.gather(send(track, sent), shown(callee, 10, "H264"))
+    assert numbers == list(range(10))
+    with pytest.raises(ValueError, match="no packet"):
+        track.send(START + b"\x65" + b"\x88" * 2000, 10 * 90000, keyframe=True)
 
 
 @pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])

@@ -264,7 +264,7 @@ async def test_an_endpoint_takes_what_it_can_take_apart() -> None:
     leg = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint)
     audio, video, _ = await answer(leg, CHROMIUM)
     assert [c.payloadType for c in audio.rtp.codecs] == [111, 0, 8, 110]
-    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 108, 109]
+    assert [c.payloadType for c in video.rtp.codecs] == [96, 97, 104, 107, 108, 109]
     assert (audio.direction, video.direction) == ("recvonly", "recvonly")
     await leg.close()
 
@@ -322,7 +322,7 @@ async def test_an_offer_of_ours() -> None:
         "PCMU",
         "PCMA",
     ]
-    assert [c.name for c in video.rtp.codecs if c.name != "rtx"] == ["VP8", "VP9", *["H264"] * 4]
+    assert [c.name for c in video.rtp.codecs if c.name != "rtx"] == ["VP8", "VP9", *["H264"] * 5]
     assert channel.kind == "application"
     assert audio.ice_candidates
     assert "stun" not in sdp

@@ -14,6 +14,7 @@ from ringback.bots.media.offer import (
     BadOffer,
     RemoteCandidate,
     limited,
+    read_answer,
     read_candidate,
     read_offer,
 )
@@ -237,3 +238,56 @@ def test_a_limit_stands_in_the_sections_of_pictures_only() -> None:
     sdp = f"v=0\r\nc=IN IP4 0.0.0.0\r\n{audio}{video}a=mid:1\r\n{audio}{video}"
     limit = "b=AS:999\r\nb=TIAS:999999\r\n"
     assert limited(sdp, 999_999) == sdp.replace(video, video + limit)
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
+def rejected(*more: str) -> list[str]:
+    return ["m=audio 0 UDP/TLS/RTP/SAVPF 0", "c=IN IP4 0.0.0.0", *more]
+
+
+def test_an_answer_in_which_nothing_is_rejected_is_read_like_an_offer() -> None:
+    text = sdp(audio("0"), audio("1"))
+    assert read_answer(text, text) == read_offer(text)
+
+
+@pytest.mark.parametrize("bundle", ["1", None])
+def test_what_is_rejected_reads_as_inactive_with_our_own_codecs(bundle: str | None) -> None:
+    ours = sdp(audio("0", "a=sendrecv", "a=ssrc:5 cname:x", CANDIDATE), audio("1", "a=sendrecv"))
+    theirs = [*TRANSPORT[:3], "a=setup:active"]
+    text = sdp(rejected(), audio("1", "a=sendrecv", transport=theirs), bundle=bundle)
+    if bundle is None:
+        # Whoever takes one section only may leave the group out.
+        text = "".join(x for x in text.splitlines(True) if not x.startswith("a=group"))
+    read = read_answer(text, ours)
+    head, first, second = read.sdp.split("m=")
+    assert "a=group:BUNDLE 0 1" in head
+    assert first.startswith("audio 9 ")
+    for line in ("a=rtpmap:0 PCMU/8000", "a=mid:0", "a=inactive", "a=setup:active"):
+        assert first.count(line) == 1
+    assert "sendrecv" not in first
+    assert "ssrc" not in first
+    assert read.candidates == (), "ours are not theirs"
+    assert "a=sendrecv" in second
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (sdp(rejected("a=mid:0"), rejected("a=mid:1"), bundle=""), "takes nothing"),
+        (sdp(rejected("a=mid:0")), "takes nothing"),
+        (sdp(rejected("a=mid:0"), audio("1"), audio("2"), bundle="1 2"), "other media"),
+        (sdp(rejected("a=mid:0"), audio("1"), bundle="7"), "one transport"),
+    ],
+    ids=["all", "the only one", "more than offered", "another group"],
+)
+def test_answers_that_cannot_be_taken(text: str, words: str) -> None:
+    with pytest.raises(BadOffer, match=words):
+        read_answer(text, sdp(audio("0"), audio("1")))
+
+
+@given(st.lists(st.sampled_from([*sdp(rejected("a=mid:0"), audio("1")).splitlines(), "m="])))
+def test_any_answer_is_read_or_refused(lines: list[str]) -> None:
+    with suppress(BadOffer):
+        read_answer("\r\n".join(lines), sdp(audio("0"), audio("1")))

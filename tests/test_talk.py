@@ -122,8 +122,8 @@ async def test_pictures_take_no_more_than_the_peer_asks_for(
     made: list[PictureEncoder] = []
 
     class Noted(PictureEncoder):
-        def __init__(self, codec: Codec, bit_rate: int) -> None:
-            super().__init__(codec, bit_rate)
+        def __init__(self, codec: Codec, bit_rate: int, slices: int | None = None) -> None:
+            super().__init__(codec, bit_rate, slices)
             made.append(self)
 
     monkeypatch.setattr(pictures, "PictureEncoder", Noted)

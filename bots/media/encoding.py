@@ -127,11 +127,13 @@ class SoundEncoder:
 class PictureEncoder:
     """Any pictures in, coded pictures out; another size begins anew with a keyframe.
 
-    `bit_rate`: how many bits a second of them may take.
+    `bit_rate`: how many bits a second of them may take. `slices`: the most bytes of each unit, for
+    H.264 that must not be fragmented.
     """
 
-    def __init__(self, codec: Codec, bit_rate: int) -> None:
+    def __init__(self, codec: Codec, bit_rate: int, slices: int | None = None) -> None:
         self.bit_rate = bit_rate
+        self.slices = slices
         self._codec = codec
         self._context: VideoCodecContext | None = None
         self._changed_at = -math.inf
@@ -172,6 +174,8 @@ class PictureEncoder:
         context.thread_count = 1
         # At no moment much more than that: a keyframe that is too large is a queue on the way.
         rate = str(self.bit_rate)
+        if self.slices is not None:
+            options = options | {"slice-max-size": str(self.slices)}
         context.options = options | {
             "minrate": rate, "maxrate": rate, "bufsize": str(self.bit_rate // 2),
         }  # fmt: skip

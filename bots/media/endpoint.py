@@ -98,9 +98,6 @@ class Endpoint(Plane):
     def takes(self, codec: RTCRtpCodecParameters) -> bool:
         """What can be taken apart into frames and put together again, and telephone keys."""
         name = codec.name.lower()
-        if name == "h264":
-            # Mode 0 would need each unit of a picture to fit into one packet.
-            return str(codec.parameters.get("packetization-mode", "0")) == "1"
         return name == "telephone-event" or name in (known.lower() for known in CODECS)
 
     def configure(self, sections: Iterable[Section]) -> None:

@@ -160,6 +160,11 @@ class Leg:
             self._on_channel(opened)
         return self._described()
 
+    @property
+    def offered(self) -> str:
+        """The SDP of the offer that was made."""
+        return str(self._pc.localDescription.sdp)
+
     async def accept(self, answer: Offer) -> None:
         """Take the answer to our offer. Raises `BadOffer` when it is none."""
         if self.plane is None or self.remote is not None:

@@ -39,10 +39,10 @@ FEEDBACK = {
 Takes = Callable[[RTCRtpCodecParameters], bool]
 
 
-def _h264(profile: str) -> ParametersDict:
+def _h264(profile: str, mode: str = "1") -> ParametersDict:
     return {
         "level-asymmetry-allowed": "1",
-        "packetization-mode": "1",
+        "packetization-mode": mode,
         "profile-level-id": profile,
     }
 
@@ -65,6 +65,7 @@ _OFFERED: dict[str, list[tuple[str, int, int | None, int, ParametersDict]]] = {
         ("H264", 90000, None, 106, _h264("4d001f")),
         ("H264", 90000, None, 108, _h264("64001f")),
         ("AV1", 90000, None, 112, {}),
+        ("H264", 90000, None, 114, _h264("42e01f", "0")),
     ],
 }
 

@@ -33,6 +33,9 @@ _CANDIDATE = re.compile(
 # What browsers hide an address behind (draft-ietf-mmusic-mdns-ice-candidates).
 _ICE = re.compile(r"[A-Za-z0-9+/]+")
 _TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux")
+_DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
+# What of a section of ours the peer has not said, where it rejected it.
+_NOT_REJECTED = (*_TRANSPORT, *_DIRECTIONS, "a=candidate", "a=end-of-candidates", "a=ssrc", "b=")
 _MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
 
 
@@ -132,6 +135,36 @@ def read_offer(sdp: str, network: Network = OURS) -> Offer:
         candidates=tuple(candidates),
         refused=refused,
     )
+
+
+def read_answer(sdp: str, ours: str, network: Network = OURS) -> Offer:
+    """Check the answer to `ours`, an offer. What is rejected in it (RFC 8829, section 5.3.1) reads
+    as agreed and inactive: nothing flows either way, and all else is as it was answered.
+
+    Raises `BadOffer`, also when everything is rejected.
+    """
+    session, media = _split(_lines(sdp))
+    _, offered = _split(_lines(ours))
+    rejected = {n for n, section in enumerate(media) if section[0].split(" ")[1:2] == ["0"]}
+    if not rejected:
+        return read_offer(sdp, network)
+    if len(rejected) == len(media):
+        raise BadOffer("The answer takes nothing of what was offered.", "media")
+    if len(media) != len(offered):
+        raise BadOffer("The answer has other media than the offer.", "media")
+    taken = [section for n, section in enumerate(media) if n not in rejected]
+    bundle = _values(session, "a=group")
+    if not bundle and len(taken) == 1:
+        # Alone it needs no group; for us it becomes one of several again.
+        bundle = ["BUNDLE " + "".join(_values(taken[0], "a=mid")[:1])]
+    for n in sorted(rejected):
+        mid = _values(offered[n], "a=mid")[0]
+        media[n] = [line for line in offered[n] if not line.startswith(_NOT_REJECTED)]
+        media[n].append("a=inactive")
+        bundle = [f"{group} {mid}" if group.startswith("BUNDLE") else group for group in bundle]
+    kept = [line for line in session if not line.startswith("a=group:")]
+    kept += [f"a=group:{group}" for group in bundle]
+    return read_offer("\r\n".join([*kept, *itertools.chain(*media)]) + "\r\n", network)
 
 
 def limited(sdp: str, bits: int) -> str:

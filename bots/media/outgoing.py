@@ -29,6 +29,8 @@ from .rtcp import Block
 from .sending import Seeds, Transmission
 
 PAYLOAD = 1180
+# What came from a peer as one packet goes to another as one.
+PAYLOAD_WHOLE = 1400
 BURST, PACE = 32, 0.005
 MAX_QUEUE = 1024
 REQUEST_EVERY = 0.1
@@ -132,8 +134,9 @@ class Outgoing:
         """Take over what was negotiated, now or anew."""
         self._formats = {}
         for form in section.formats.values():
-            if form.codec is not None:
-                self._formats.setdefault(form.codec, form)
+            known = self._formats.get(form.codec) if form.codec is not None else None
+            if form.codec is not None and (known is None or (_singly(known) and not _singly(form))):
+                self._formats[form.codec] = form
         self._rtx = {f.apt: n for n, f in section.formats.items() if f.apt is not None}
         self.codecs = tuple(self._formats)
         if self.codec not in self._formats:
@@ -142,6 +145,18 @@ class Outgoing:
         mid = section.extensions.get(packet.MID)
         value = section.mid.encode()
         self._extensions = packet.one_byte_extension(mid, value) if mid is not None else b""
+
+    @property
+    def slices(self) -> int | None:
+        """How many bytes each unit of a picture in this `codec` may have at most; None for any
+        number. H.264 to a peer that cannot join fragments (packetisation mode 0)."""
+        form = self._formats.get(self.codec) if self.codec is not None else None
+        return PAYLOAD if form is not None and _singly(form) else None
+
+    @property
+    def passes(self) -> tuple[Codec, ...]:
+        """The codecs in which a picture may go out however it was coded."""
+        return tuple(codec for codec, form in self._formats.items() if not _singly(form))
 
     def select(self, codec: Codec) -> None:
         """Send in this codec from now on. Raises `ValueError` when the peer cannot take it."""
@@ -159,7 +174,8 @@ class Outgoing:
         if not self.active or self.codec is None or not self._wire.ready:
             return False
         form = self._formats[self.codec]
-        payloads = packetise(self.codec, data, PAYLOAD)
+        most = PAYLOAD_WHOLE if _singly(form) else PAYLOAD
+        payloads = packetise(self.codec, data, most, singly=_singly(form))
         if not self._admit(len(payloads), keyframe):
             return False
         now = time.monotonic()
@@ -220,3 +236,8 @@ class Outgoing:
                 sequence = data[2] << 8 | data[3]
                 self.stream.keep(data if plain else sent, sequence, now, sealed=not plain)
         self.due = now + PACE if self._queue else math.inf
+
+
+def _singly(form: Format) -> bool:
+    """Whether each unit must be one packet: mode 0 of RFC 6184, also where no mode is named."""
+    return form.codec == "H264" and str(form.parameters.get("packetization-mode", "0")) == "0"

@@ -58,12 +58,13 @@ def begins(codec: Codec, payload: Payload) -> bool:
         return False
 
 
-def packetise(codec: Codec, data: bytes, most: int = 1200) -> list[bytes]:
+def packetise(codec: Codec, data: bytes, most: int = 1200, *, singly: bool = False) -> list[bytes]:
     """The payloads, of at most `most` bytes each, that carry a picture or a packet of sound.
 
     Takes what `assemble` gives (H.264 with start codes of three or four bytes). The last one's
     packet gets the marker bit. Raises `ValueError` when `data` is nothing of this codec, when
-    `most` is under `SMALLEST`, and for sound longer than `most`, which cannot be divided.
+    `most` is under `SMALLEST`, for sound longer than `most`, which cannot be divided,
+    and likewise for a longer unit of H.264 where each must travel `singly` (mode 0).
     """
     if most < SMALLEST:
         raise ValueError(f"payloads of {most} bytes are too small")
@@ -73,6 +74,6 @@ def packetise(codec: Codec, data: bytes, most: int = 1200) -> list[bytes]:
         case "VP9":
             return vp9.packetise(data, most)
         case "H264":
-            return h264.packetise(data, most)
+            return h264.singly(data, most) if singly else h264.packetise(data, most)
         case _:
             return sound.packetise(data, most)

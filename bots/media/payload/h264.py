@@ -43,6 +43,20 @@ def begins(payload: Payload) -> bool:
     return _opens(payload)
 
 
+def singly(data: bytes, most: int) -> list[bytes]:
+    """A picture in Annex B form as payloads of mode 0: each unit is one (RFC 6184, section 6.2).
+
+    Raises `ValueError` for one that has a larger unit: it would have to be coded in smaller
+    slices.
+    """
+    packets = list(units(data))
+    if not packets:
+        raise ValueError("an H.264 picture of nothing")
+    if any(len(unit) > most or not 1 <= unit[0] & 31 <= 23 for unit in packets):
+        raise ValueError("an H.264 unit that is no packet, for a peer that takes nothing else")
+    return packets
+
+
 def packetise(data: bytes, most: int) -> list[bytes]:
     """A picture in Annex B form as payloads: small units together, large ones in fragments."""
     packets: list[bytes] = []
