@@ -12,7 +12,8 @@ from av import VideoFrame
 from ringback.bots.media.decoding import PictureDecoder, PixelFormat, SoundDecoder, pixels
 from ringback.bots.media.encoding import MORE_EVERY, PictureEncoder, SoundEncoder, picture_of
 from ringback.bots.media.frames import Frame
-from ringback.bots.media.payload import Codec
+from ringback.bots.media.payload import Codec, packetise
+from ringback.bots.media.payload.h264 import IDR, SLICE, units
 from tests.callers import HEIGHT, WIDTH, number_of, picture
 
 
@@ -155,3 +156,19 @@ def test_a_little_more_or_less_takes_no_new_keyframe() -> None:
         assert coded is not None
         assert coded.keyframe == (number in (3, 5))
     assert rates == [1_000_000, 1_000_000, 700_000, 700_000, 900_000]
+
+
+def test_h264_in_slices_that_each_fit_into_a_packet() -> None:
+    encoder, decoder = PictureEncoder("H264", 1_500_000, 500), PictureDecoder()
+    for number in range(10):
+        coded = encoder.encode(busy(number), number * 3000, number == 0)
+        assert coded is not None
+        slices = [unit for unit in units(coded.data) if unit[0] & 31 in (SLICE, IDR)]
+        assert len(slices) > 5
+        assert max(map(len, slices)) <= 500
+        assert packetise("H264", coded.data, 700, singly=True) == list(units(coded.data))
+        frame = Frame(
+            "video", "H264", coded.data, coded.ticks, 90_000, coded.keyframe, None, 0, 0, False
+        )
+        assert len(list(decoder.decode([frame]))) == 1
+    assert decoder.damaged == 0
