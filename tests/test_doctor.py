@@ -120,7 +120,7 @@ async def test_only_a_relay_leads_there(
     """The bot's own sockets reach nobody: it lives by its relay, and so does who calls."""
     monkeypatch.setattr(Share, "send", lambda share, data, where: None)
     async with turn_server(tmp_path) as where:
-        found = await examined(await start(config=told(ice_server(where))), patience=6.0)
+        found = await examined(await start(config=told(ice_server(where))), patience=8.0)
     assert (found["direct"].state, found["direct"].code) == ("fails", "no_way")
     assert "--media-ports" in found["direct"].advice
     assert (found["udp"].state, found["udp"].pair) == ("works", "relay/relay")

@@ -17,6 +17,7 @@ from socket import SOCK_DGRAM
 from typing import Any
 
 import pytest
+from aioice.candidate import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCBundlePolicy,
@@ -497,11 +498,47 @@ async def test_host_candidates_can_come_from_sockets_of_ours() -> None:
     await connection.close()
 
 
+@needs_address
+async def test_a_check_of_the_peer_proves_where_it_is() -> None:
+    """Even where our own check of that pair never ends: with relays on both sides, aioice may
+    have settled on another pair and broken it off."""
+    ours, theirs = Connection(ice_controlling=True), Connection(ice_controlling=False)
+    parts.gather_from(ours, lambda _: [], [])
+    for mine, other in ((ours, theirs), (theirs, ours)):
+        mine.remote_username, mine.remote_password = other.local_username, other.local_password
+    protocol = StunProtocol(ours)
+    protocol.connection_made(_Nowhere())
+    protocol.local_candidate = Candidate.from_sdp("1 1 udp 1 192.0.2.1 5000 typ host")
+    ours._early_checks_done = True
+    asked = CandidatePair(protocol, Candidate.from_sdp("1 1 udp 1 192.0.2.8 4000 typ relay"))
+    request = theirs.build_request(asked, nominate=False)
+
+    def from_there(password: str) -> None:
+        request.attributes.pop("MESSAGE-INTEGRITY", None)
+        request.attributes.pop("FINGERPRINT", None)
+        request.add_message_integrity(password.encode())
+        protocol.datagram_received(bytes(request), ("192.0.2.8", 4000))
+
+    from_there("somebody else's password")
+    assert not parts.proven(ours, protocol, ("192.0.2.8", 4000))
+    from_there(ours.local_password)
+    assert parts.proven(ours, protocol, ("192.0.2.8", 4000)), (
+        "Connection.check_incoming is not called with each authenticated check"
+    )
+    assert not parts.proven(ours, protocol, ("192.0.2.8", 4001))
+    assert not parts.proven(ours, StunProtocol(ours), ("192.0.2.8", 4000))
+    await ours.close()
+    await theirs.close()
+
+
 class _Nowhere(asyncio.DatagramTransport):
     """A transport without a socket."""
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("192.0.2.1", 5000)
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -15,7 +15,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
+from weakref import WeakKeyDictionary
 
+from aioice import stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
@@ -119,7 +121,9 @@ def gather_from(
 ) -> None:
     """Let an ICE connection take its host candidates from `protocols`, which makes one for each
     local address, with its transport. Each is offered under every `public` address of its
-    family too; STUN and TURN servers are asked as ever."""
+    family too; STUN and TURN servers are asked as ever. From where the peer's checks come is
+    remembered for `proven`."""
+    _remember_checks(connection)
 
     async def candidates(component: int, addresses: list[str]) -> list[Candidate]:
         made = protocols(addresses)
@@ -144,6 +148,20 @@ def gather_from(
         return found + reflexive + more
 
     connection.get_component_candidates = candidates  # type: ignore[method-assign,assignment]
+
+
+_Checked = set[tuple[StunProtocol, tuple[str, int]]]
+_checked: WeakKeyDictionary[Connection, _Checked] = WeakKeyDictionary()
+
+
+def _remember_checks(connection: Connection) -> None:
+    checked = _checked[connection] = set()
+
+    def incoming(message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        Connection.check_incoming(connection, message, addr, protocol)
+        checked.add((protocol, (addr[0], addr[1])))
+
+    connection.check_incoming = incoming  # type: ignore[method-assign]
 
 
 async def _in_time(
@@ -196,8 +214,11 @@ def proven(connection: Connection, protocol: StunProtocol, address: tuple[str, i
     """Whether whoever sends from `address` to `protocol` has shown the password of this call.
 
     True once a check of ours was answered from there, or an authenticated check came from
-    there that nominates the pair (RFC 8445, section 7).
+    there (RFC 8445, section 7). The latter alone must do: of two peers that both have relays
+    each may settle on another pair, and aioice then breaks off its own check of the peer's.
     """
+    if (protocol, address) in _checked.get(connection, ()):
+        return True
     return any(
         pair.protocol is protocol
         and pair.remote_addr == address
