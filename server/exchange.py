@@ -52,7 +52,7 @@ class Exchange:
         self.config = config
         self.clock = clock or SystemClock()
         timings = calls.Timings(config.ring, config.connect, config.reconnect)
-        self.people = People(engine, self.clock, config.hold)
+        self.people = People(engine, self.clock, config.hold, config.limits)
         self.rooms = RoomService(engine, self.clock, config.limits)
         self._keeper = CallKeeper(engine, self.clock, timings, self.people.tell)
         self._instances = Instances(engine, self._keeper)

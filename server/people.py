@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 from msgspec.structs import replace
 
 from ringback.server import names
@@ -13,6 +15,7 @@ from ringback.server.protocol import (
     ContactList,
     Contacts,
     ErrorCode,
+    Limits,
     ProtocolError,
     Settings,
     encode,
@@ -34,10 +37,12 @@ def clean_name(text: str) -> str:
 class People:
     """Names, contacts and settings over an engine.
 
-    A name is held while somebody is connected with it and `hold` seconds after.
+    A name is held while somebody is connected with it and `hold` seconds after. A list names
+    `limits.people` of them.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, hold: float) -> None:
+    def __init__(self, engine: Engine, clock: Clock, hold: float, limits: Limits) -> None:
+        self._limits = limits
         self._engine = engine
         self._clock = clock
         self._hold = hold
@@ -98,12 +103,17 @@ class People:
             await self._engine.tell(TOPIC, encode(change))
 
     async def list_contacts(self, session: Session, message: Contacts) -> None:
-        """Answer with everybody who can be called; watch or stop watching."""
+        """Answer with those who can be called; watch or stop watching. Of too many the bots come
+        first, then who is here before who is away, by name."""
         session.watch(TOPIC, self._engine, message.watch)
         claims = await self._engine.claims(self._clock.now())
         # Voicemail answers for others; nobody calls it by itself.
-        people = [await self.contact(claim) for claim in claims if claim.key != VOICEMAIL]
-        session.tell(ContactList(people=people, re=message.id))
+        found = [claim for claim in claims if claim.key != VOICEMAIL]
+        more = max(0, len(found) - self._limits.people) if self._limits.on else 0
+        if more:
+            found = heapq.nsmallest(self._limits.people, found, key=_rank)
+        people = [await self.contact(claim) for claim in found]
+        session.tell(ContactList(people=people, more=more, re=message.id))
 
     async def settings(self, session: Session, message: Settings) -> None:
         """Note how somebody wants to be called."""
@@ -113,3 +123,7 @@ class People:
             raise ProtocolError(ErrorCode.NAME_NEEDED)
         if message.call_waiting is not None:
             await self._engine.claim(replace(claim, call_waiting=message.call_waiting), now)
+
+
+def _rank(claim: Claim) -> tuple[bool, bool, str]:
+    return not claim.bot, claim.until is not None, claim.key

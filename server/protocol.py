@@ -219,6 +219,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     outbox_age: float = 15.0
     mailbox: int = 256
     history: int = 100
+    people: int = 500
     errors: int = 5
     errors_window: float = 10.0
     hello: float = 5.0
@@ -661,7 +662,8 @@ class ChatMessage(Event, frozen=True, kw_only=True, tag="chat"):
 
 
 class Joined(Event, frozen=True, kw_only=True):
-    """One is in a room: who is here and what was said (on resume: what was missed)."""
+    """One is in a room: who is here and what was said (on resume: what was missed). `more` are
+    here besides those named."""
 
     room: str
     members: list[Member]
@@ -669,6 +671,7 @@ class Joined(Event, frozen=True, kw_only=True):
     seq: int
     epoch: str
     resumed: bool = False
+    more: int = 0
     re: str | None = None
 
 
@@ -697,9 +700,10 @@ class RoomList(Event, frozen=True, kw_only=True, tag="rooms"):
 
 
 class ContactList(Event, frozen=True, kw_only=True, tag="contacts"):
-    """Everybody who can be called now."""
+    """Who can be called now, and how many `more` there are."""
 
     people: list[Contact]
+    more: int = 0
     re: str | None = None
 
 

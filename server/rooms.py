@@ -78,7 +78,13 @@ class RoomService:
     async def _joined(
         self, session: Session, room: str, past: History, resumed: bool, re: str | None = None
     ) -> None:
-        members = [Member(m.name, m.bot) for m in await self._engine.members(room)]
+        here = await self._engine.members(room)
+        most = self._limits.people if self._limits.on else len(here)
+        # In the order they came, but oneself is always among them.
+        named = here[:most]
+        if len(here) > most and all(m.name != session.name for m in named):
+            named[-1:] = [m for m in here[most:] if m.name == session.name]
+        members = [Member(m.name, m.bot) for m in named]
         session.tell(
             Joined(
                 room=room,
@@ -87,6 +93,7 @@ class RoomService:
                 seq=past.seq,
                 epoch=past.epoch,
                 resumed=resumed,
+                more=len(here) - len(named),
                 re=re,
             )
         )

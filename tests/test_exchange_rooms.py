@@ -406,3 +406,56 @@ async def test_history_outlives_the_server(tmp_path: Path) -> None:
     await bob.says(p.Join(room="lobby"))
     assert [m["text"] for m in bob.hears("joined")["history"]] == ["remember"]
     await after.close()
+
+
+# --- crowds ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[Board]:
+    made = await make_board(limits=p.Limits(people=3))
+    yield made
+    await made.close()
+
+
+async def test_of_many_contacts_bots_come_first_and_who_is_away_last(small: Board) -> None:
+    zoe = await small.come("zoe")
+    ann = await small.come("ann")
+    await zoe.says(p.Contacts())
+    zoe.hears("contacts", more=None, people=[person("zoe"), person("ann")])
+    await small.come("bob")
+    await ann.drops()
+    await small.bot("yodel")
+    await zoe.says(p.Contacts(id="1"))
+    bot = {"name": "yodel", "bot": True, "about": "I am yodel.", "status": "available"}
+    zoe.hears("contacts", re="1", more=1, people=[bot, person("bob"), person("zoe")])
+
+
+def person(name: str) -> dict[str, object]:
+    return {"name": name, "bot": False, "about": "", "status": "available"}
+
+
+async def test_in_a_full_room_one_is_named_oneself(small: Board) -> None:
+    for name in ("ann", "bob"):
+        await enter(small, name)
+    cleo = await enter(small, "cleo")
+    dora = await small.come("dora")
+    await dora.says(p.Join(room="lobby"))
+    joined = dora.hears("joined", more=1)
+    assert [m["name"] for m in joined["members"]] == ["ann", "bob", "dora"]
+    cleo.hears("presence", name="dora")
+    await cleo.says(p.Join(room="lobby"))
+    joined = cleo.hears("joined", more=1)
+    assert [m["name"] for m in joined["members"]] == ["ann", "bob", "cleo"]
+
+
+async def test_without_limits_everybody_is_named() -> None:
+    board = await make_board(limits=p.Limits(people=1, on=False))
+    await board.come("ann")
+    bob = await board.come("bob")
+    await bob.says(p.Contacts())
+    assert len(bob.hears("contacts")["people"]) == 2
+    await enter(board, "ann")
+    await bob.says(p.Join(room="lobby"))
+    assert len(bob.hears("joined")["members"]) == 2
+    await board.close()

@@ -112,7 +112,7 @@ wire.on("welcome", () => {
   wire.tell({ type: "contacts", watch: true });
   void loadRecords();
 });
-wire.on("contacts", ({ people }) => contacts.fill(people));
+wire.on("contacts", ({ people, more = 0 }) => contacts.fill(people, more));
 wire.on("contact", ({ person, online }) => contacts.change(person, online));
 phone.on("ended", () => void preview.resume());
 wire.on("ended", () => setTimeout(() => void loadRecords(), RECORD_AFTER));

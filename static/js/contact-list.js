@@ -4,6 +4,8 @@ import { avatar, find, icon, make, person, sameName } from "./dom.js";
 
 /** @typedef {import("./messages.js").Contact} Contact */
 
+/** How many are listed: in a crowd nobody reads them all. */
+const MOST = 500;
 const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 /** @type {Record<import("./messages.js").Status, string>} */
 const STATUS = { available: "Here now", in_call: "In a call", away: "Away for a moment" };
@@ -14,6 +16,7 @@ const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCas
 export class ContactList {
   #list = find("#contacts", HTMLUListElement);
   #empty = find("#no-contacts", HTMLElement);
+  #more = find("#more-contacts", HTMLElement);
   /** @type {Map<string, Contact>} */
   #contacts = new Map();
   /** @type {Map<string, HTMLLIElement>} */
@@ -38,8 +41,12 @@ export class ContactList {
     return [...this.#contacts.values()].find((contact) => sameName(contact.name, name));
   }
 
-  /** @param {Contact[]} people */
-  fill(people) {
+  /**
+   * @param {Contact[]} people
+   * @param {number} more  how many there are besides them
+   */
+  fill(people, more) {
+    this.#more.hidden = more === 0;
     this.#known = true;
     const others = people.filter(({ name }) => name !== this.name);
     this.#contacts = new Map(others.map((contact) => [contact.name, contact]));
@@ -52,8 +59,10 @@ export class ContactList {
    */
   change(contact, online) {
     if (contact.name === this.name) return;
-    if (online) this.#contacts.set(contact.name, contact);
-    else this.#contacts.delete(contact.name);
+    const known = this.#contacts.has(contact.name);
+    if (!online) this.#contacts.delete(contact.name);
+    else if (known || this.#contacts.size < MOST) this.#contacts.set(contact.name, contact);
+    else this.#more.hidden = false;
     this.#show();
   }
 

@@ -90,7 +90,7 @@
  *   candidates: number, messages_per_second: number, messages_burst: number,
  *   chats_per_second: number, chats_burst: number, calls_per_minute: number, rooms: number,
  *   sockets_per_address: number, outbox_messages: number, outbox_bytes: number,
- *   outbox_age: number, mailbox: number, history: number, errors: number,
+ *   outbox_age: number, mailbox: number, history: number, people: number, errors: number,
  *   errors_window: number, hello: number, on: boolean}} Limits
  */
 
@@ -108,12 +108,12 @@
  * @typedef {{type: "chat", room: string, seq: number, from: string, text: string,
  *   time: number, cid: string}} ChatMessage
  * @typedef {{type: "joined", room: string, members: Member[], history: ChatMessage[],
- *   seq: number, epoch: string, resumed?: boolean, re?: string}} Joined
+ *   seq: number, epoch: string, resumed?: boolean, more?: number, re?: string}} Joined
  * @typedef {{type: "presence", room: string, name: string, here: boolean,
  *   bot?: boolean}} Presence
  * @typedef {{type: "typing", room: string, from: string, on: boolean}} TypingNow
  * @typedef {{type: "rooms", rooms: RoomInfo[], re?: string}} RoomList
- * @typedef {{type: "contacts", people: Contact[], re?: string}} ContactList
+ * @typedef {{type: "contacts", people: Contact[], more?: number, re?: string}} ContactList
  * @typedef {{type: "contact", person: Contact, online: boolean}} ContactChange
  * @typedef {{type: "records", records: CallRecord[], re?: string}} RecordList
  * @typedef {{type: "ring", n?: number, call: string, from: string, media: Media,

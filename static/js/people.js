@@ -4,6 +4,8 @@ import { avatar, find, icon, make, person } from "./dom.js";
 
 /** @typedef {import("./messages.js").Member} Member */
 
+/** How many are shown: in a crowd nobody reads them all. */
+const MOST = 500;
 const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 
 export class People {
@@ -12,6 +14,7 @@ export class People {
   #counts = document.querySelectorAll("[data-people-count]");
   /** @type {Map<string, HTMLLIElement>} */
   #items = new Map();
+  #more = find("#more-people", HTMLElement);
   #drawer = new Drawer();
 
   /**
@@ -23,8 +26,12 @@ export class People {
     this.call = call;
   }
 
-  /** @param {Member[]} members */
-  fill(members) {
+  /**
+   * @param {Member[]} members
+   * @param {number} more  how many are here besides them
+   */
+  fill(members, more) {
+    this.#more.hidden = more === 0;
     const here = new Set(members.map(({ name }) => name));
     for (const name of [...this.#items.keys()]) if (!here.has(name)) this.#remove(name);
     for (const member of members) this.#add(member);
@@ -45,6 +52,10 @@ export class People {
   #add(member) {
     const { name, bot } = member;
     if (this.#items.has(name)) return;
+    if (this.#items.size >= MOST && name !== this.name) {
+      this.#more.hidden = false;
+      return;
+    }
     const own = name === this.name;
     const who = make("span", { class: "who-name" }, person(name));
     if (own) who.append(make("span", { class: "tag" }, "you"));
@@ -93,7 +104,7 @@ export class People {
   }
 
   #count() {
-    const count = String(this.#items.size);
+    const count = this.#more.hidden ? String(this.#items.size) : `${this.#items.size}+`;
     for (const place of this.#counts) place.textContent = count;
     this.#alone.hidden = this.#items.size > 1;
   }

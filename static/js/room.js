@@ -56,7 +56,7 @@ wire.on("joined", (joined) => {
     log.fill(joined.history);
     for (const { cid } of joined.history) outbox.seen(cid);
   }
-  people.fill(joined.members);
+  people.fill(joined.members, joined.more ?? 0);
   typing.clear();
   showState(joined.seq);
 });
