@@ -46,7 +46,14 @@ def test_only_the_strips_are_painted() -> None:
     paint(luma, MARK)
     assert (luma[30:210] == 128).all()
     assert set(np.unique(luma[:30])) == set(np.unique(luma[210:])) == {16, 235}
-    assert (luma[:30].astype(int) + luma[210:] == 251).all(), "one is the other's inverse"
+
+
+def test_each_bit_is_shown_once_dark_and_once_bright_and_elsewhere() -> None:
+    luma = grey(32 * 4, 16 * 4)
+    paint(luma, MARK)
+    top, bottom = (strip[1::4, 1::4].ravel() for strip in (luma[:8], luma[-8:]))
+    assert (top != bottom).any()
+    assert (np.roll(top, -marks.MOVED).astype(int) + bottom == 251).all()
 
 
 def test_chroma_under_the_strips_becomes_neutral() -> None:

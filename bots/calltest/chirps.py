@@ -106,7 +106,7 @@ class Ear:
 
     def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
         """Take more sound; the marks that are complete now, in order. A mark is told at most
-        100 ms after its end."""
+        45 ms after its end."""
         self._kept = np.concatenate([self._kept, samples.astype(np.float32)])
         found: list[Heard] = []
         while len(self._kept) >= _WINDOW:

@@ -7,9 +7,10 @@ bottom, the highest first:
     4 bits magic, 12 stream, 16 sequence (Gray coded), 16 stamp, 16 CRC
 
 The CRC is CRC-16/IBM-3740 (polynomial 0x1021, begun with 0xFFFF) over what stands before it. The
-word is whitened with `WHITE` in the top strip and with its complement in the bottom strip: every
-bit is shown once dark and once bright, so nothing that darkens or brightens a part of a picture
-can make the same mistake twice.
+word is whitened with `WHITE` in the top strip. The bottom strip is its inverse, moved: cell n holds
+what cell n + `MOVED` (modulo 64) of the top strip holds. So every bit is shown once dark and once
+bright, and elsewhere, and nothing that happens to the same place of both strips, or darkens or
+brightens a part of a picture, can make the same mistake twice.
 
 A CRC of 16 bits alone lets one in 65,536 damaged strips pass. An identity is taken only when
 both strips are readable, right in magic and CRC, and say the same; a strip is readable when it
@@ -33,6 +34,8 @@ DARK, BRIGHT = 16, 235
 MAGIC = 0b1011
 WHITE = 0x243F_6A88_85A3_08D3
 """The first 64 binary digits of pi after the point."""
+MOVED = 27
+"""Odd: no pattern of mistakes but none or all is the same after it."""
 LEAST_WIDTH, LEAST_HEIGHT = 64, 32
 CONTRAST = 64
 """The least difference of the darkest and the brightest cell of a readable strip."""
@@ -41,6 +44,9 @@ DOUBT = 4
 SAMPLES = 4
 """A cell is read at 4 x 4 points, spread over the middle half of its width and height."""
 
+ORDER = (np.arange(64) - [[0], [MOVED]]) % 64
+"""(2, 64): the cell that holds each bit, in either strip."""
+_MOVED = (np.arange(64) + MOVED) % 64
 _STRIPS = (0, 1, ROWS - 2, ROWS - 1)
 _POLYNOMIAL = 0x1021
 _ALL = (1 << 64) - 1
@@ -120,11 +126,11 @@ def paint(luma: NDArray[np.uint8], mark: Mark) -> None:
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         raise ValueError(f"A marked picture is at least {LEAST_WIDTH}x{LEAST_HEIGHT}.")
     columns, edges = _cells(width, height)
-    white = word(mark) ^ WHITE
+    bits = np.unpackbits(np.frombuffer((word(mark) ^ WHITE).to_bytes(8), np.uint8))
+    shown = np.stack([bits, 1 - bits[_MOVED]])
+    shades = np.where(shown, np.uint8(BRIGHT), np.uint8(DARK)).reshape(2, 2, COLUMNS)
     for number, (first, last) in enumerate(edges):
-        half = (white if number < 2 else white ^ _ALL) >> 32 * (1 - number % 2)
-        bits = np.unpackbits(np.frombuffer((half & 0xFFFF_FFFF).to_bytes(4), np.uint8))
-        luma[first:last] = np.where(bits, np.uint8(BRIGHT), np.uint8(DARK))[columns]
+        luma[first:last] = shades[number // 2, number % 2, columns]
 
 
 def neutral(*chroma: NDArray[np.uint8]) -> None:
@@ -151,7 +157,7 @@ def read(luma: NDArray[np.uint8]) -> Reading:
 
 def cells(luma: NDArray[np.uint8]) -> NDArray[np.int16]:
     """The brightness of the cells, 16 times their mean, of pictures (..., height, width):
-    (..., 2, 64), top strip first."""
+    (..., 2, 64), top strip first, each in the order of the bits: that of `ORDER`."""
     *many, height, width = luma.shape
     rows, columns = _points(width, height)
     sums: NDArray[np.int16] = luma[..., rows, columns].sum(axis=-2, dtype=np.int16)
@@ -217,10 +223,13 @@ def _cells(width: int, height: int) -> tuple[NDArray[np.intp], list[tuple[int, i
 
 @lru_cache(maxsize=64)
 def _points(width: int, height: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The row and the column of each pixel that is looked at: (16 points, 128 cells)."""
+    """The row and the column of each pixel that is looked at: (16 points, 128 cells), the cells
+    in the order of the bits."""
     offsets = SAMPLES + 2 * np.arange(SAMPLES) + 1
     rows = (4 * SAMPLES * np.array(_STRIPS)[:, None] + offsets) * height // (4 * SAMPLES * ROWS)
     steps = 4 * SAMPLES * np.arange(COLUMNS)[:, None] + offsets
     columns = steps * width // (4 * SAMPLES * COLUMNS)
     grid = np.broadcast_arrays(rows.T[:, None, :, None], columns.T[None, :, None, :])
-    return grid[0].reshape(SAMPLES**2, -1), grid[1].reshape(SAMPLES**2, -1)
+    order = (ORDER + [[0], [64]]).ravel()
+    y, x = (part.reshape(SAMPLES**2, -1)[:, order] for part in grid)
+    return y, x

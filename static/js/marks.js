@@ -6,6 +6,8 @@ const COLUMNS = 32;
 const MAGIC = 0b1011;
 /** The first 64 binary digits of pi after the point, in two halves. */
 const WHITE = [0x243f6a88, 0x85a308d3];
+/** How far the bottom strip is moved, in cells. */
+const MOVED = 27;
 const LEAST_WIDTH = 64;
 const LEAST_HEIGHT = 32;
 const CONTRAST = 64;
@@ -35,13 +37,14 @@ export function paint(context, width, height, mark) {
   if (width < LEAST_WIDTH || height < LEAST_HEIGHT) {
     throw new RangeError(`A marked picture is at least ${LEAST_WIDTH}x${LEAST_HEIGHT}.`);
   }
-  const halves = word(mark);
+  const halves = word(mark).map((half, place) => half ^ WHITE[place]);
   STRIPS.forEach((row, number) => {
-    const bits = halves[number % 2] ^ WHITE[number % 2] ^ (number < 2 ? 0 : -1);
     const [top, bottom] = [edge(row, ROWS, height), edge(row + 1, ROWS, height)];
     for (let column = 0; column < COLUMNS; column += 1) {
       const [left, right] = [edge(column, COLUMNS, width), edge(column + 1, COLUMNS, width)];
-      context.fillStyle = bits >>> (31 - column) & 1 ? "#fff" : "#000";
+      const place = (number % 2 * COLUMNS + column + (number < 2 ? 0 : MOVED)) % 64;
+      const bit = halves[place >> 5] >>> (31 - place % 32) & 1;
+      context.fillStyle = bit === (number < 2 ? 1 : 0) ? "#fff" : "#000";
       context.fillRect(left, top, right - left, bottom - top);
     }
   });
@@ -55,8 +58,8 @@ export function paint(context, width, height, mark) {
 export function read({ data, width, height }) {
   if (width < LEAST_WIDTH / 2 || height < LEAST_HEIGHT / 2) return erasure();
   const cells = brightness(data, width, height);
-  const top = decide(cells.subarray(0, 64), 0);
-  const bottom = decide(cells.subarray(64), -1);
+  const top = decide(cells.subarray(0, 64), 0, 0);
+  const bottom = decide(cells.subarray(64), MOVED, -1);
   if (!top || !bottom) return { ...erasure(), top, bottom };
   const same = top.stream === bottom.stream && top.sequence === bottom.sequence
     && top.stamp === bottom.stamp;
@@ -141,15 +144,16 @@ function point(cell, n, cells, pixels) {
 /**
  * What a strip says, null when it is not to be believed.
  * @param {Int32Array} cells
+ * @param {number} moved  by how many cells
  * @param {number} inverse  -1 for the bottom strip
  * @returns {Mark | null}
  */
-function decide(cells, inverse) {
+function decide(cells, moved, inverse) {
   const [low, high] = [Math.min(...cells), Math.max(...cells)];
   if (high - low < CONTRAST * SAMPLES ** 2) return null;
   const halves = WHITE.map((half) => half ^ inverse);
-  for (const [place, cell] of cells.entries()) {
-    const off = 2 * cell - low - high;
+  for (const [at, cell] of cells.entries()) {
+    const [place, off] = [(at + moved) % 64, 2 * cell - low - high];
     if (DOUBT * Math.abs(off) < high - low) return null;
     if (off > 0) halves[place >> 5] ^= 1 << (31 - place % 32);
   }
