@@ -23,6 +23,7 @@ from ringback.bots.recording import Recording
 from .observed import Direction, Observed
 from .options import CannotCheck
 from .packetlog import PacketLog
+from .page_side import PageSide
 from .side import Side
 from .verified import Call
 
@@ -49,7 +50,8 @@ class Keeper:
             ) from error
         async with AsyncExitStack() as stack:
             for side in self._call.sides:
-                await self._record(side, stack)
+                if isinstance(side, Side):
+                    await self._record(side, stack)
             self._stack = stack.pop_all()
         return self
 
@@ -75,7 +77,7 @@ class Keeper:
         with suppress(CannotRecord):
             recording.write(frame)
 
-    def _suffix(self, side: Side) -> str:
+    def _suffix(self, side: Side | PageSide) -> str:
         return f"-{side.name}" if len(self._call.sides) > 1 else ""
 
     async def keep(self, observed: Observed, packets: PacketLog | None) -> None:
@@ -83,12 +85,16 @@ class Keeper:
         was observed."""
         try:
             await self._stack.aclose()
-            files = await asyncio.to_thread(self._write, observed, packets)
+            pages = [side for side in self._call.sides if isinstance(side, PageSide)]
+            shots = {page.name: await page.screenshot() for page in pages}
+            files = await asyncio.to_thread(self._write, observed, packets, shots)
         except (OSError, CannotRecord) as error:
             raise CannotCheck("bad_option", f"What was to be kept cannot be: {error}") from error
         observed.files |= {name: str(path) for name, path in files.items()}
 
-    def _write(self, observed: Observed, packets: PacketLog | None) -> dict[str, Path]:
+    def _write(
+        self, observed: Observed, packets: PacketLog | None, shots: dict[str, bytes | None]
+    ) -> dict[str, Path]:
         files = {name: path for name, path in self._recordings.items() if path.is_file()}
         writers: dict[str, Callable[[Path, Observed], None]] = {
             "frames.csv": _frames, "stats.jsonl": _stats, "events.jsonl": _events,
@@ -100,7 +106,18 @@ class Keeper:
             files["packets.csv"] = self._folder / "packets.csv"
             packets.write(files["packets.csv"])
         for side in self._call.sides:
-            files |= self._of(side)
+            files |= self._of(side) if isinstance(side, Side) else self._of_page(side, shots)
+        return files
+
+    def _of_page(self, page: PageSide, shots: dict[str, bytes | None]) -> dict[str, Path]:
+        """What a page showed, and wrote to its console."""
+        files = {f"console-{page.name}.txt": self._folder / f"console-{page.name}.txt"}
+        files[f"console-{page.name}.txt"].write_text("".join(f"{s}\n" for s in page.console))
+        shot = shots[page.name]
+        if shot is not None:
+            name = f"page-{page.name}.png"
+            files[name] = self._folder / name
+            files[name].write_bytes(shot)
         return files
 
     def _of(self, side: Side) -> dict[str, Path]:

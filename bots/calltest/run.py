@@ -14,13 +14,16 @@ from typing import Literal
 
 import ifaddr
 
+from ringback.bots import process
 from ringback.bots.media.payload import Codec
 
+from . import page_side
 from .artifacts import Keeper
 from .lag import Lag
 from .observed import Observed
 from .options import CannotCheck, NoCall, Options
 from .packetlog import PacketLog
+from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
 from .side import Side
@@ -71,6 +74,8 @@ class Check:
             )
         if self.between and self.partner != "bot":
             raise ValueError("Between two peers of its own there is no browser.")
+        if self.partner != "bot" and self.seconds > page_side.MOST:
+            raise ValueError(f"A call with a browser lasts at most {page_side.MOST:g} s.")
 
     @property
     def options(self) -> Options:
@@ -102,7 +107,9 @@ async def run(check: Check, watch: Watch | None = None) -> Observed:
             if watch is not None:
                 watch(_complete(observed, check, lag))
 
-        call = Call(sides[0], sides[1] if len(sides) > 1 else check.to, show)
+        caller = sides[0]
+        assert isinstance(caller, Side)
+        call = Call(caller, sides[1] if len(sides) > 1 else check.to, show)
         keeper = Keeper(call, check.artifacts) if check.artifacts is not None else None
         if keeper is not None:
             await stack.enter_async_context(keeper)
@@ -134,21 +141,34 @@ def _complete(observed: Observed, check: Check, lag: Lag) -> Observed:
     return observed
 
 
-async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> list[Side]:
+async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> list[Side | PageSide]:
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
     stack.callback(pool.shutdown, wait=False, cancel_futures=True)
     # Not by the seed: two tests with the same seed may run beside each other.
     name = f"check-{secrets.token_hex(3)}"
+    alone = not check.between and check.partner == "bot"
+    names = [name] if alone else [f"{name}-a", f"{name}-b"]
     streams = dice.sample(range(1, 4096), 2)
-    sides = []
+    sides: list[Side | PageSide] = []
+    if check.partner == "browser":
+        page = PageSide(
+            page_url(check.url), names[1], options=check.options, stream=streams[1],
+            seconds=check.seconds, ca=check.ca, pool=pool,
+        )  # fmt: skip
+        sides.append(await stack.enter_async_context(page))
     for number in range(2 if check.between else 1):
         token = check.tokens[number] if number < len(check.tokens) else None
         side = Side(
-            check.url, None if token else f"{name}-{'ab'[number]}" if check.between else name,
+            check.url, None if token else names[number],
             options=check.options, stream=streams[number], token=token, ca=check.ca, pool=pool,
         )  # fmt: skip
-        sides.append(await stack.enter_async_context(side))
+        sides.insert(number, await stack.enter_async_context(side))
     return sides
+
+
+def page_url(url: str) -> str:
+    """The address of an exchange's pages, without a slash at the end."""
+    return process.socket_url(url).removesuffix("/ws").replace("ws", "http", 1)
 
 
 def _has_address() -> bool:

@@ -141,9 +141,11 @@ class Side:
         peer = self.party.peer if self.party is not None else None
         return peer.report("").restarts if peer is not None else 0
 
-    def expect(self, stream: int) -> Talk:
-        """Prepare for pictures and sounds of this stream."""
-        self.talk = Talk(self.options, self.stream, stream, self._pool, self.note, self._news)
+    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
+        """Prepare for pictures and sounds of this stream, whose stamps may say nothing."""
+        self.talk = Talk(
+            self.options, self.stream, stream, self._pool, self.note, self._news, stamped=stamped
+        )
         return self.talk
 
     def call(self, to: str, detour: Detour | None = None) -> Party:

@@ -19,7 +19,7 @@ from ringback.bots.values import Kind
 
 from .listening import Listener
 from .marked import MarkedPictures
-from .observed import HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
 from .options import SOUND, Options
 from .scene import Scene
 from .sounding import MarkedSounds
@@ -49,14 +49,16 @@ class Talk:
 
     `stream` is in its own marks, `expected` in those of who sends to it. `use` it by an
     endpoint, `begin` to send, `stop` sending, `finish` reading; `book` is what it comes to.
-    `on_frame` gets each coded frame, too; `on_news` is called when something was seen or heard.
+    `stamped` false: the stamps of what comes say nothing. `on_frame` gets each coded frame, too;
+    `on_news` is called when something was seen or heard.
     """
 
     def __init__(
         self, options: Options, stream: int, expected: int, pool: Executor, note: Note,
-        on_news: Callable[[], None],
+        on_news: Callable[[], None], *, stamped: bool = True,
     ) -> None:  # fmt: skip
         self.stream = stream
+        self.clocks = Clocks()
         self.on_frame: Callable[[Frame], None] | None = None
         self._note = note
         self._on_news = on_news
@@ -72,7 +74,7 @@ class Talk:
         )
         rate = None if options.sound_only else options.rate
         self.sounds = MarkedSounds(stream, pool, rate, book.sent_chirps)
-        self.watcher = Watcher(pool, shown, book.seen, self._saw)
+        self.watcher = Watcher(pool, shown, book.seen, self._saw, stamped=stamped)
         self.listener = Listener(pool, book.heard, book.sounds, self._heard)
         self._kinds = options.kinds
         self._wanted: dict[Kind, Codec] = {"audio": SOUND, "video": options.codec}
@@ -151,6 +153,12 @@ class Talk:
         for task in self._sending:
             if not task.cancelled():
                 task.result()
+
+    async def open(self) -> None:
+        """Nothing: our own clock is the one that counts."""
+
+    def settle(self, seen: Sequence[SeenPicture]) -> None:
+        """Nothing: what was sent is known without knowing what was `seen` of it."""
 
     async def finish(self) -> None:
         """Wait until all that came was looked at. Raises what reading it raised."""

@@ -99,7 +99,7 @@ def _call(observed: Observed) -> Iterator[Reason]:
     because = f" ({observed.reason})" if observed.reason else ""
     reached = {step.name for step in observed.steps}
     match observed.ending:
-        case "never answered" if reached & {"ringing", "answered"}:
+        case "never answered" if reached & {"ringing", "answered", "ended"}:
             yield Reason(Code.NEVER_ANSWERED, f"{observed.to} never answered{because}.")
         case "never answered":
             yield Reason(

@@ -20,8 +20,11 @@ from contextlib import asynccontextmanager, suppress
 from ringback.bots.dial import Detour
 
 from .hearing import NUMBERS, STREAMS
-from .observed import Direction, Ending, HeardChirp, Observed
+from .observed import Clocks, Direction, Ending, HeardChirp, Observed
 from .options import SOUND, NoCall
+from .page_side import PageParty, PageSide
+from .page_talk import PageTalk
+from .party import Party
 from .proof import LEAST_PICTURES, LEAST_SOUNDS
 from .side import BIAS, Side
 from .talk import Talk
@@ -44,11 +47,11 @@ class Call:
     this process was late.
     """
 
-    def __init__(self, a: Side, b: Side | str, watch: Watch | None = None) -> None:
+    def __init__(self, a: Side, b: Side | PageSide | str, watch: Watch | None = None) -> None:
         self.caller = a
-        self.callee = b if isinstance(b, Side) else None
-        self.to = b.name if isinstance(b, Side) else b
-        self.sides = (a, b) if isinstance(b, Side) else (a,)
+        self.callee = None if isinstance(b, str) else b
+        self.to = b if isinstance(b, str) else b.name
+        self.sides: tuple[Side | PageSide, ...] = (a,) if isinstance(b, str) else (a, b)
         self.ending: Ending = "hung up"
         self.reason = ""
         self.began = time.monotonic()
@@ -58,8 +61,10 @@ class Call:
         self._news = asyncio.Event()
         self._sampler: asyncio.Task[None] | None = None
         streams = [side.stream for side in self.sides]
-        for side, expected in zip(self.sides, reversed(streams), strict=True):
-            side.expect(expected)
+        a.expect(streams[-1], stamped=not isinstance(b, PageSide))
+        if self.callee is not None:
+            self.callee.expect(streams[0])
+        for side in self.sides:
             side.on_step = lambda step: self._show()
             side.on_news = self._news.set
         self._directions = self._make()
@@ -73,17 +78,25 @@ class Call:
 
     async def connect(self, detour: Detour | None = None) -> None:
         """Place the call, answer it, and begin to send. Raises `NoCall`."""
-        parties = []
+        parties: list[Party | PageParty] = []
+        for side in self.sides:
+            await _talk(side).open()
         if self.callee is not None:
             parties.append(self.callee.listen())
         parties.append(self.caller.call(self.to, detour))
         patience = self.caller.options.patience
-        for party in reversed(parties):
-            try:
-                await party.connect(patience)
-            except NoCall as error:
-                self.ending, self.reason = error.ending, str(error)
-                raise
+        connecting = [asyncio.create_task(party.connect(patience)) for party in parties]
+        try:
+            # The caller's word first: they know most of why it did not come about.
+            for task in reversed(connecting):
+                await task
+        except NoCall as error:
+            self.ending, self.reason = error.ending, str(error)
+            raise
+        finally:
+            for task in connecting:
+                task.cancel()
+            await asyncio.gather(*connecting, return_exceptions=True)
         self.began = time.monotonic()
         for side in self.sides:
             _talk(side).begin(self.began)
@@ -158,11 +171,19 @@ class Call:
     def directions(self) -> list[Direction]:
         """Both ways (against an echo the one there and back), as far as they were seen by now.
         They go on to grow."""
-        for direction, receiver in zip(self._directions, self._receivers(), strict=True):
-            direction.codecs = _talk(receiver).codecs
+        receivers = self._receivers()
+        for direction, receiver, sender in zip(
+            self._directions, receivers, reversed(receivers), strict=True
+        ):
+            talk, other = _talk(receiver), _talk(sender)
+            direction.codecs = talk.codecs
+            other.settle(direction.seen)
+            direction.clocks = Clocks(
+                talk.clocks.offset - other.clocks.offset, talk.clocks.error + other.clocks.error
+            )
         return self._directions
 
-    def _receivers(self) -> tuple[Side, ...]:
+    def _receivers(self) -> tuple[Side | PageSide, ...]:
         return (self.caller,) if self.callee is None else (self.callee, self.caller)
 
     def observed(self) -> Observed:
@@ -170,7 +191,9 @@ class Call:
         pairs = self._pairs
         if pairs is None:
             pairs = {s.name: s.route for s in self.sides if s.route is not None}
-        steps = sorted((step for side in self.sides for step in side.steps), key=lambda s: s.at)
+        # By one clock, as far as that is known.
+        told = [(s.at - _talk(side).clocks.offset, s) for side in self.sides for s in side.steps]
+        steps = [step for _, step in sorted(told, key=lambda entry: entry[0])]
         return Observed(
             url=self.caller.url,
             to=self.to,
@@ -208,7 +231,7 @@ class Call:
 @asynccontextmanager
 async def verified(
     a: Side,
-    b: Side | str,
+    b: Side | PageSide | str,
     *,
     detour: Detour | None = None,
     watch: Watch | None = None,
@@ -233,7 +256,7 @@ def proves(direction: Direction) -> bool:
     )
 
 
-def _direction(sender: Side, receiver: Side) -> Direction:
+def _direction(sender: Side | PageSide, receiver: Side | PageSide) -> Direction:
     sending, receiving = _talk(sender), _talk(receiver)
     options = sender.options
     return Direction(
@@ -273,11 +296,11 @@ def _ours(heard: HeardChirp, stream: int) -> bool:
     return heard.stream == stream % STREAMS
 
 
-def _talk(side: Side) -> Talk:
+def _talk(side: Side | PageSide) -> Talk | PageTalk:
     assert side.talk is not None
     return side.talk
 
 
-async def _party_over(side: Side) -> None:
+async def _party_over(side: Side | PageSide) -> None:
     assert side.party is not None
     await side.party.over.wait()

@@ -29,8 +29,9 @@ class Watcher:
     """Reads every picture of one track: `take` its frames.
 
     What there was is added to `seen`, in order. `scene`: what should be shown, for comparing;
-    None where that is not known. `on_seen` is called with each batch. `first` and `worst`: the
-    first picture that was identified and the one least like what was sent.
+    None where that is not known. `stamped`: whether stamps mean something. `on_seen` is called
+    with each batch. `first` and `worst`: the first picture that was identified and the one least
+    like what was sent.
     """
 
     def __init__(
@@ -39,7 +40,10 @@ class Watcher:
         scene: Scene | None,
         seen: list[SeenPicture],
         on_seen: Callable[[list[SeenPicture]], None],
+        *,
+        stamped: bool = True,
     ) -> None:
+        self._stamped = stamped
         self.seen = seen
         self.first: VideoFrame | None = None
         self.worst: VideoFrame | None = None
@@ -92,7 +96,10 @@ class Watcher:
         number = marks.unwrap(mark.sequence, self._near)
         if self._scene is None or mark.stream == self._scene.stream:
             self._near = number
-        return _seen(frame, shown, mark, *self._size, number=number, similarity=alike)
+        return _seen(
+            frame, shown, mark, *self._size, number=number, similarity=alike,
+            stamp=mark.stamp if self._stamped else None,
+        )  # fmt: skip
 
     def _compare(
         self, luma: NDArray[np.uint8], picture: VideoFrame, mark: Mark, arrived: float
@@ -128,6 +135,7 @@ def _seen(
     height: int,
     *,
     number: int | None = None,
+    stamp: int | None = None,
     torn: bool = False,
     similarity: float | None = None,
 ) -> SeenPicture:
@@ -136,7 +144,7 @@ def _seen(
         shown=shown,
         stream=mark.stream if mark is not None else None,
         sequence=number,
-        stamp=mark.stamp if mark is not None else None,
+        stamp=stamp,
         width=width,
         height=height,
         bytes=len(frame.data),

@@ -1,0 +1,234 @@
+"""What a page in a browser sends, sees and hears, as its probe (probe.js) reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ringback.bots.values import Kind
+
+from . import marks
+from .chirps import RATE, WORDS, Ear
+from .listening import level
+from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .talk import Book, Note
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+EVERY = 0.2
+"""Seconds between two times that the probe is asked."""
+GLANCES = 20
+"""Round trips of which the shortest tells how the clocks stand to each other."""
+_CODECS = {"vp8": "VP8", "h264": "H264", "vp9": "VP9", "av1": "AV1"}
+
+
+_Pcm = np.ndarray[Any, np.dtype[np.int16]]
+
+
+def _at_rate(pcm: _Pcm, rate: float) -> _Pcm:
+    """The samples at `RATE`. Straight lines between them do: marks are far below half the rate."""
+    if rate == RATE:
+        return pcm
+    wanted = np.arange(round(len(pcm) * RATE / rate)) * (rate / RATE)
+    made: _Pcm = np.interp(wanted, np.arange(len(pcm)), pcm).astype(np.int16)
+    return made
+
+
+class _Tape:
+    """One track's sound: finds chirps in it, and when each began, by the page's clock."""
+
+    def __init__(self) -> None:
+        self._ear = Ear()
+        self._samples = 0
+        self._starts: list[tuple[int, float]] = []
+
+    def hear(self, at: float, pcm: _Pcm) -> list[HeardChirp]:
+        """The chirps that are found with these samples, the first of which arrived at `at`."""
+        self._starts = [*self._starts[-400:], (self._samples, at)]
+        self._samples += len(pcm)
+        return [
+            HeardChirp(self._time(heard.sample), heard.stream, heard.number, heard.level)
+            for heard in self._ear.hear(pcm)
+        ]
+
+    def _time(self, sample: float) -> float:
+        start, at = next(
+            (piece for piece in reversed(self._starts) if piece[0] <= sample), self._starts[0]
+        )
+        return at + (sample - start) / RATE
+
+
+class PageTalk:
+    """The media of a page. `book` as that of a `Talk`; times are the page's own, in seconds.
+    `clocks`: what to add to ours to have the page's."""
+
+    def __init__(
+        self, page: Page, stream: int, expected: int, pool: Executor, note: Note,
+        on_news: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.book = Book()
+        self.codecs: dict[Kind, str] = {}
+        self.clocks = Clocks()
+        self.pair = ""
+        self.refused = 0
+        self._page = page
+        self._stream = stream
+        self._expected = expected
+        self._pool = pool
+        self._note = note
+        self._on_news = on_news
+        self._own, self._theirs = _Tape(), _Tape()
+        self._captured: list[SentPicture] = []
+        self._began = 0.0
+        self._near = self._number = 0
+        self._noted: set[str] = set()
+        self._counters: list[Sample] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Compare the clocks."""
+        best = Clocks(0.0, float("inf"))
+        for _ in range(GLANCES):
+            before = time.monotonic()
+            there: float = await self._page.evaluate("ringbackProbe.now()")
+            after = time.monotonic()
+            if (after - before) / 2 < best.error:
+                best = Clocks(there / 1000 - (before + after) / 2, (after - before) / 2)
+        self.clocks = best
+
+    def begin(self, start: float) -> None:
+        """What it sends counts from `start` (our clock) on; it is asked from now on."""
+        self._began = start + self.clocks.offset
+        self._asking = asyncio.create_task(self._ask(), name="probe")
+
+    async def stop(self) -> None:
+        """What it sends counts no more; a page goes on sending."""
+
+    async def finish(self) -> None:
+        """Take what is left. Raises what taking raised."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait((self._asking,))
+            asking, self._asking = self._asking, None
+            if not asking.cancelled():
+                asking.result()
+            await self._take()
+
+    def samples(self) -> Sequence[Sample]:
+        """The counters of what comes, as they were told last."""
+        return self._counters
+
+    async def _ask(self) -> None:
+        while True:
+            if not await self._take():
+                return
+            await asyncio.sleep(EVERY)
+
+    async def _take(self) -> bool:
+        """Take what was read; whether the page still answers."""
+        from playwright.async_api import Error
+
+        try:
+            taken: dict[str, Any] = await self._page.evaluate("ringbackProbe.take()")
+        except Error as error:
+            self._once("log", f"the page answers no more: {str(error).splitlines()[0]}", None)
+            return False
+        self.refused += taken["lost"]
+        for step in taken["steps"]:
+            self._once(step["name"], "", step["at"] / 1000)
+        for entry in taken["pictures"]:
+            self._picture(entry)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, self._listen, taken["sounds"])
+        self._count(taken)
+        self._on_news()
+        return True
+
+    def _once(self, name: str, detail: str, at: float | None) -> None:
+        if name not in self._noted:
+            self._noted.add(name)
+            self._note(name, detail, at)
+
+    def _picture(self, entry: dict[str, Any]) -> None:
+        at, stream = entry["at"] / 1000, entry.get("stream")
+        if entry["own"]:
+            if stream == self._stream:
+                taken = marks.unwrap(entry["sequence"], self._number)
+                if taken > self._number or not self._captured:
+                    self._number = taken
+                    self._captured.append(SentPicture(taken, at))
+            return
+        number: int | None = None
+        if stream is not None:
+            number = marks.unwrap(entry["sequence"], self._near)
+            self._near = number if stream == self._expected else self._near
+            self._once("picture", f"{entry['width']}x{entry['height']}", at)
+        self.book.seen.append(
+            SeenPicture(
+                at, entry["shown"] / 1000, stream, number, entry.get("stamp"), entry["width"],
+                entry["height"], torn=entry["torn"],
+            )
+        )  # fmt: skip
+
+    def _listen(self, pieces: list[dict[str, Any]]) -> None:
+        for piece in pieces:
+            pcm = _at_rate(np.frombuffer(base64.b64decode(piece["pcm"]), np.int16), piece["rate"])
+            seconds = len(pcm) / RATE
+            # It is handed over when its last sample is there.
+            at = piece["at"] / 1000 - seconds
+            if piece["own"]:
+                for chirp in self._own.hear(at, pcm):
+                    if chirp.stream == self._stream % WORDS and chirp.number is not None:
+                        self._say(chirp.at, chirp.number)
+            else:
+                self.book.sounds.append(Sound(at, seconds, level(pcm)))
+                heard = self._theirs.hear(at, pcm)
+                self.book.heard.extend(heard)
+                for chirp in heard:
+                    if chirp.stream is not None:
+                        self._once("sound", f"{chirp.level:.0f} dBFS", chirp.at)
+
+    def _say(self, at: float, word: int) -> None:
+        before = self.book.sent_chirps[-1].number if self.book.sent_chirps else word
+        number = before + (word - before) % WORDS
+        if at >= self._began - 1.0:
+            self.book.sent_chirps.append(SentChirp(number, at, None))
+
+    def _count(self, taken: dict[str, Any]) -> None:
+        self.pair = taken["pair"] or self.pair
+        self._counters = []
+        for entry in taken["inbound"]:
+            kind: Kind = "audio" if entry["kind"] == "audio" else "video"
+            codec = str(entry.pop("codec"))
+            if codec:
+                self.codecs[kind] = _CODECS.get(codec.lower(), codec)
+            if entry["packets"]:
+                self._once("packet", kind, taken["at"] / 1000)
+            self._counters.append(Sample(at=taken["at"] / 1000, **{**entry, "kind": kind}))
+
+    def settle(self, seen: Sequence[SeenPicture]) -> None:
+        """Decide which of its pictures it has sent, now that it is known what arrived (`seen`,
+        at the other side).
+
+        A browser leaves out pictures as it thinks fit, and says of none whether it did. What
+        arrived was sent; what did not, only if packets are missing there, or nothing came after
+        it.
+        """
+        arrived = {p.sequence: p for p in seen if p.stream == self._stream}
+        numbers = sorted(number for number in arrived if number is not None)
+        captured = [p for p in self._captured if p.at >= self._began or p.sequence in arrived]
+        sent, after = [], 0
+        for picture in captured:
+            while after < len(numbers) and numbers[after] < picture.sequence:
+                after += 1
+            missing = after == len(numbers) or arrived[numbers[after]].gap
+            if picture.sequence in arrived or missing:
+                sent.append(picture)
+        self.book.sent[:] = sent

@@ -1,0 +1,125 @@
+// Runs in a page before its own scripts: reads the marks of every picture that its calls send and
+// receive, and keeps their sound for the ear in bots/calltest/page_talk.py. MARKS stands for marks.js.
+(() => {
+  "use strict";
+  const { read } = MARKS;
+  const MOST = 4096;
+  /** What was read and has yet to be taken. Times are `performance.now()`, in ms. */
+  let waiting = empty();
+  /** @type {RTCPeerConnection[]} */
+  const connections = [];
+  const known = new Set();
+
+  function empty() {
+    return { pictures: [], sounds: [], steps: [], lost: 0 };
+  }
+
+  function keep(list, entry) {
+    if (list.length >= MOST) waiting.lost += 1;
+    else list.push(entry);
+  }
+
+  function step(name, detail = "") {
+    keep(waiting.steps, { at: performance.now(), name, detail });
+  }
+
+  /** Read all that a track carries until it ends. */
+  async function follow(track, own) {
+    if (known.has(track.id)) return;
+    known.add(track.id);
+    const { readable } = new MediaStreamTrackProcessor({ track: track.clone(), maxBufferSize: 60 });
+    const reader = readable.getReader();
+    const take = track.kind === "video" ? picture : sound;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      take(part.value, own);
+      part.value.close();
+    }
+  }
+
+  const canvas = new OffscreenCanvas(1, 1);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+
+  function picture(frame, own) {
+    const at = performance.now();
+    const { displayWidth: width, displayHeight: height } = frame;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    context.drawImage(frame, 0, 0, width, height);
+    const { mark, torn } = read(context.getImageData(0, 0, width, height));
+    keep(waiting.pictures, { own, at, shown: performance.now(), width, height, torn, ...mark });
+  }
+
+  function sound(data, own) {
+    const at = performance.now();
+    const floats = new Float32Array(data.numberOfFrames);
+    data.copyTo(floats, { planeIndex: 0, format: "f32-planar" });
+    const bytes = new Uint8Array(Int16Array.from(floats, (value) => value * 32_767).buffer);
+    keep(waiting.sounds, { own, at, rate: data.sampleRate, pcm: btoa(String.fromCharCode(...bytes)) });
+  }
+
+  const Native = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(...options) {
+      super(...options);
+      connections.push(this);
+      this.addEventListener("track", ({ track }) => void follow(track, false));
+      this.addEventListener("iceconnectionstatechange", () => {
+        if (["connected", "completed"].includes(this.iceConnectionState)) step("ice");
+      });
+      this.addEventListener("connectionstatechange", () => {
+        if (this.connectionState === "connected") step("dtls");
+      });
+    }
+  };
+  const sent = (track) => {
+    if (track instanceof MediaStreamTrack) void follow(track, true);
+  };
+  for (const [owner, name] of [
+    [Native.prototype, "addTrack"], [Native.prototype, "addTransceiver"],
+    [RTCRtpSender.prototype, "replaceTrack"],
+  ]) {
+    const original = owner[name];
+    owner[name] = function (track, ...more) {
+      sent(track);
+      return original.call(this, track, ...more);
+    };
+  }
+
+  // What is heard is to be what was played, not what a telephone would make of it.
+  const devices = navigator.mediaDevices;
+  const original = devices.getUserMedia.bind(devices);
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  devices.getUserMedia = (wanted) => original(
+    wanted.audio ? { ...wanted, audio: { ...wanted.audio, ...plain } } : wanted,
+  );
+
+  async function counters() {
+    const live = connections.filter(({ connectionState }) => connectionState === "connected").at(-1);
+    if (!live) return { inbound: [], pair: "" };
+    const stats = await live.getStats();
+    const inbound = [...stats.values()].filter(({ type }) => type === "inbound-rtp").map((entry) => ({
+      kind: entry.kind, packets: entry.packetsReceived ?? 0, bytes: entry.bytesReceived ?? 0,
+      lost: Math.max(0, entry.packetsLost ?? 0), keyframes_asked: entry.pliCount ?? 0,
+      jitter: entry.jitter ?? null, codec: stats.get(entry.codecId)?.mimeType.split("/")[1] ?? "",
+    }));
+    const pair = [...stats.values()].find(({ type, nominated, state }) =>
+      type === "candidate-pair" && nominated && state === "succeeded");
+    const name = (id) => {
+      const { candidateType, address, port } = stats.get(id) ?? {};
+      return `${candidateType} ${address}:${port}`;
+    };
+    return {
+      inbound,
+      pair: pair ? `${name(pair.localCandidateId)} - ${name(pair.remoteCandidateId)} (udp)` : "",
+    };
+  }
+
+  globalThis.ringbackProbe = {
+    now: () => performance.now(),
+    /** All that was read since the last time, and the counters as they stand. */
+    async take() {
+      const taken = waiting;
+      waiting = empty();
+      return { ...taken, ...await counters(), at: performance.now() };
+    },
+  };
+})();
