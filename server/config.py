@@ -20,7 +20,7 @@ from .protocol import IceServer, Limits
 LONGEST = 86_400.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-# What `protocol.py` lets through at most: a limit above it would promise too much.
+# What `protocol` lets through at most: a limit above it would promise too much.
 WIRE_LIMITS = {"text": 65_536, "sdp": 65_536, "candidate": 4_096}
 
 Tls = Literal["off", "self-signed"] | tuple[Path, Path]

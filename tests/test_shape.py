@@ -91,8 +91,11 @@ def own(names: set[str]) -> set[str]:
 
 
 def pure_rule(sources: Sources) -> Iterator[str]:
-    for short in PURE:
-        names = imports(SERVER + short, sources[SERVER + short])
+    for module, source in sources.items():
+        short = own({module}).pop()
+        if short not in PURE:
+            continue
+        names = imports(module, source)
         ours = {name for name in names if name.split(".")[0] in ("ringback", "server", "bots")}
         strangers = {n for n in ours if not n.startswith(SERVER)} | (own(ours) - PURE)
         world = {name for name in names if name.split(".")[0] in WORLD}
