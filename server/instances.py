@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ringback.server import calls
+from ringback.server import admission, calls
+from ringback.server.admission import Instance
 from ringback.server.callkeeper import CallKeeper
-from ringback.server.calls import Instance, State, What, Who
+from ringback.server.calls import State, What, Who
 from ringback.server.engine.base import Engine
 from ringback.server.protocol import Capacity, Elsewhere, ErrorCode, ProtocolError
 from ringback.server.session import Session
@@ -40,11 +41,11 @@ class Instances:
         if not here:
             return "" if any(s.accepting for s in sessions) else None
         live = await self._engine.live_calls(call.callee.key)
-        beside = calls.recorded_at(call, live)
+        beside = admission.recorded_at(call, live)
         if beside in {stored.id for stored in here}:
             return None if beside in call.passed else beside
         instances = [Instance(s.id, s.max_calls, s.accepting) for s in here]
-        return calls.least_loaded(instances, live, call.passed)
+        return admission.least_loaded(instances, live, call.passed)
 
     async def ring(self, call: calls.Call) -> None:
         """Let a call ring at the session it is at; there is none: nothing rings yet."""

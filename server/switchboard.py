@@ -6,9 +6,10 @@ from collections.abc import Container
 
 from msgspec.structs import replace
 
-from ringback.server import calls, names
+from ringback.server import admission, calls, names
+from ringback.server.admission import Admission
 from ringback.server.callkeeper import CallKeeper
-from ringback.server.calls import Admission, Party, State, What, Who
+from ringback.server.calls import Party, State, What, Who
 from ringback.server.clock import Clock
 from ringback.server.engine.base import Claim, Engine
 from ringback.server.instances import Instances
@@ -102,11 +103,11 @@ class Switchboard:
         live = await self._engine.live_calls(call.caller.key)
         if not call.callee.bot:
             live = live + await self._engine.live_calls(call.callee.key)
-        admission, other = calls.admit(call, live, claim.call_waiting)
+        admitted, other = admission.admit(call, live, claim.call_waiting)
         if other is not None and other.answered is not None and await self._left(other, call):
             await self._put_through(call, claim)
             return
-        match admission:
+        match admitted:
             case Admission.BUSY:
                 await self._keeper.refuse(call, What.BUSY)
             case Admission.GLARE_LOST if other is not None:
@@ -117,7 +118,7 @@ class Switchboard:
             case _ if call.callee.bot:
                 await self._ring_bot(call)
             case _:
-                await self._ring(replace(call, waiting=admission is Admission.WAITING))
+                await self._ring(replace(call, waiting=admitted is Admission.WAITING))
 
     async def _ring_bot(self, call: calls.Call) -> None:
         at = await self._instances.choose(call)

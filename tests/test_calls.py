@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ringback.server import calls
+from ringback.server.admission import Admission, admit
 from ringback.server.calls import (
     ROWS,
-    Admission,
     Call,
     Party,
     Refused,
@@ -20,7 +20,6 @@ from ringback.server.calls import (
     Timings,
     What,
     Who,
-    admit,
     place,
     role,
     step,

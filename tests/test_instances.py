@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from ringback.server import calls
 from ringback.server import protocol as p
-from ringback.server.calls import Call, Instance, Party, State, least_loaded
+from ringback.server.admission import Instance, least_loaded
+from ringback.server.calls import Call, Party, State
 from ringback.server.protocol import ErrorCode
 from tests.playbook import ANSWER, OFFER, Board, Player, make_board
 

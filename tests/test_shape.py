@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVER = "ringback.server."
 
-PURE = {"protocol", "calls", "names", "recording", "voicebox"}
+PURE = {"protocol", "calls", "admission", "names", "recording", "voicebox"}
 # Shells: each speaks to the outside in its own way, and knows none of the others.
 SHELLS = {"sockets", "pages", "recordpages", "voicemailpages", "workshop", "api"}
 # What composes the parts; everything else is composed.

@@ -79,7 +79,7 @@ def test_says_what_it_is(wheel: Path) -> None:
     assert said["Requires-Python"] == ">=3.11"
     assert "MIT" in (said["License"] or said["License-Expression"])
     extras = set(said.get_all("Provides-Extra", []))
-    assert extras == {"captions", "test", "lint", "dev"}
+    assert extras == {"browser", "captions", "check", "speech", "test", "lint", "dev"}
     needed = {line for line in said.get_all("Requires-Dist", []) if "extra ==" not in line}
     assert all(">=" in line for line in needed), "a requirement without its lower bound"
 
