@@ -14,12 +14,11 @@ import msgspec
 from aiohttp import web
 
 from . import forms, identity, mediafiles, render
-from .engine.base import EngineError
 from .keys import CONFIG, EXCHANGE, SHELF
 from .protocol import ErrorCode, ProtocolError
 from .recording import Recording
 from .recorditems import Item, item, title
-from .shelf import SWEEP_EVERY, sweep
+from .shelf import keep_swept, sweep
 
 log = logging.getLogger(__name__)
 
@@ -139,17 +138,8 @@ async def _sweeping(app: web.Application) -> AsyncIterator[None]:
     days = app[CONFIG].recordings.days
     exchange, shelf = app[EXCHANGE], app[SHELF]
 
-    async def sweeping() -> None:
-        known = -1
-        while True:
-            try:
-                strays = await sweep(shelf, exchange.recordbook, days, exchange.clock.now())
-                if strays not in (0, known):
-                    log.warning("%d folders of recordings belong to none that is known", strays)
-                known = strays
-            except (EngineError, OSError) as error:
-                log.warning("Old recordings cannot be removed now: %s", error)
-            await asyncio.sleep(SWEEP_EVERY)
+    async def swept() -> int:
+        return await sweep(shelf, exchange.recordbook, days, exchange.clock.now())
 
-    exchange.spawn(sweeping())
+    exchange.spawn(keep_swept(swept, "recordings"))
     yield

@@ -13,11 +13,13 @@ import re
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from . import mediafiles
+from .engine.base import EngineError
 from .recordbook import RecordBook
 
 log = logging.getLogger(__name__)
@@ -174,3 +176,18 @@ async def sweep_strays(shelf: Shelf, known: Callable[[str], Awaitable[bool]], be
         else:
             strays += 1
     return strays
+
+
+async def keep_swept(sweep: Callable[[], Awaitable[int]], what: str) -> NoReturn:
+    """Sweep a shelf now and every hour, until this is cancelled. `sweep` tells how many folders
+    are left that belong to none; `what` is on the shelf, for the log."""
+    known = -1
+    while True:
+        try:
+            strays = await sweep()
+            if strays not in (0, known):
+                log.warning("%d folders of %s belong to none that is known", strays, what)
+            known = strays
+        except (EngineError, OSError) as error:
+            log.warning("Old %s cannot be removed now: %s", what, error)
+        await asyncio.sleep(SWEEP_EVERY)

@@ -15,13 +15,12 @@ from pathlib import Path
 from aiohttp import web
 
 from . import forms, identity, mediafiles, render
-from .engine.base import EngineError
 from .exchange import Exchange
 from .keys import CONFIG, EXCHANGE, VOICE_SHELF
 from .names import fold
 from .protocol import ErrorCode, ProtocolError
 from .recorditems import date, long
-from .shelf import DAY, SWEEP_EVERY, Shelf, sweep_strays
+from .shelf import DAY, Shelf, keep_swept, sweep_strays
 from .voicebox import VoiceMessage
 
 log = logging.getLogger(__name__)
@@ -249,19 +248,6 @@ async def sweep(shelf: Shelf, exchange: Exchange, days: float) -> int:
 
 async def _sweeping(app: web.Application) -> AsyncIterator[None]:
     """Sweep now and every hour, for as long as the server runs."""
-    exchange, shelf = app[EXCHANGE], app[VOICE_SHELF]
-
-    async def sweeping() -> None:
-        known = -1
-        while True:
-            try:
-                strays = await sweep(shelf, exchange, app[CONFIG].voicemail.days)
-                if strays not in (0, known):
-                    log.warning("%d folders of voicemail belong to none that is known", strays)
-                known = strays
-            except (EngineError, OSError) as error:
-                log.warning("Old messages cannot be removed now: %s", error)
-            await asyncio.sleep(SWEEP_EVERY)
-
-    exchange.spawn(sweeping())
+    exchange, shelf, days = app[EXCHANGE], app[VOICE_SHELF], app[CONFIG].voicemail.days
+    exchange.spawn(keep_swept(lambda: sweep(shelf, exchange, days), "voicemail"))
     yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -91,3 +92,31 @@ def test_no_sidecar_makes_it_fail(shelf: Shelf, tmp_path: Path, content: bytes) 
     (tmp_path / FOLDER / "r" / SIDECAR).write_bytes(content)
     found = shelf.read("r")
     assert found is None or all(part.bytes >= 0 for part in found.participants)
+
+
+async def test_a_sweep_that_fails_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folders that belong to none are told of when their number changes."""
+    found: list[OSError | int] = [OSError("no disk"), 2, 2, 0, 2]
+    swept = asyncio.Event()
+
+    async def sweep() -> int:
+        if not found:
+            swept.set()
+            return 2
+        outcome = found.pop(0)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0)
+    task = asyncio.create_task(module.keep_swept(sweep, "recordings"))
+    await swept.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert [record.getMessage() for record in caplog.records] == [
+        "Old recordings cannot be removed now: no disk",
+        "2 folders of recordings belong to none that is known",
+        "2 folders of recordings belong to none that is known",
+    ]
