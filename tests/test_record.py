@@ -112,6 +112,34 @@ async def test_what_came_is_in_the_files_and_told_beside_them(make: Make, tmp_pa
     ]  # fmt: skip
 
 
+async def test_where_a_file_lies_is_noted_as_soon_as_it_is_known_better(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first report was late, and the process may die at any time."""
+    monkeypatch.setattr(record, "NOTE_EVERY", 3600.0)
+    monkeypatch.setattr(Incoming, "rate", 90_000)
+    recording = await make()
+    sender = Sender(recording)
+    tell = sender.video.clock.on_report
+    assert tell is not None
+    tell(0, 0, 3.9e9, sender.began + 0.8)
+    sender.began += 1.0
+    for number in range(15):
+        sender.picture(number)
+
+    async def offset(enough: Callable[[int], bool]) -> int:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for part in kept(tmp_path).participants:
+                    if part.file and enough(part.offset_ms):
+                        return part.offset_ms
+                await asyncio.sleep(0.05)
+
+    before = await offset(bool)
+    tell(0, 90_000, 3.9e9 + 1, sender.began + 0.1)
+    assert await offset(lambda found: found < before) == pytest.approx(before - 700, abs=1)
+
+
 async def test_two_have_a_file_each(make: Make, tmp_path: Path) -> None:
     recording = await make()
     for name in ("ann", "ben"):

@@ -150,7 +150,7 @@ class Recording:
         self._parts: dict[str, Part] = {}
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._written: list[str] = []
+        self._noted: list[tuple[str, int]] = []
 
     @property
     def keeps(self) -> bool:
@@ -216,8 +216,8 @@ class Recording:
                     refreshed = now
                     for part in self._parts.values():
                         part.ask_keyframes()
-                if now - noted >= NOTE_EVERY or self._written != self._files():
-                    noted, self._written = now, self._files()
+                if now - noted >= NOTE_EVERY or self._noted != self._places():
+                    noted, self._noted = now, self._places()
                     await self._writer.do(self._note)
         except Full:
             logger.warning("The recording %s ends: the disk does not keep up.", self.about.id)
@@ -231,9 +231,9 @@ class Recording:
         finally:
             await self._finish()
 
-    def _files(self) -> list[str]:
-        """The files there are: whoever finishes them one day must know whose they are."""
-        return [part.file.about.file for part in self._parts.values()]
+    def _places(self) -> list[tuple[str, int]]:
+        """The files there are, and where they lie: whoever finishes them one day must know."""
+        return [(part.file.about.file, part.file.about.offset_ms) for part in self._parts.values()]
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -56,7 +56,7 @@ class ClockPoint(Struct):
 
 class Participant(Struct, omit_defaults=True):
     """One person's part. `offset_ms`: where time 0 of `file` lies on the time line that all
-    participants share."""
+    participants share; a little before 0 at times, as their clocks are better known."""
 
     name: str
     file: str = ""
