@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 # New calls are taken again only well below the limit, or they would come and go with each one.
 EASE = 0.8
 SMOOTH = 0.5
+SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 class LoadMeter:
     """How busy this process was since it was asked last: 1 is as much as it can be.
 
     The event loop, which has one thread, or all threads on all cores, whichever is nearer to
-    its limit. To be asked from the event loop's thread.
+    its limit. Time in which the loop could have worked and had to wait for a core counts as
+    work: where others use the machine up there is no room for more, either. To be asked from
+    the event loop's thread.
     """
 
     def __init__(self) -> None:
@@ -28,7 +32,16 @@ class LoadMeter:
         return max(thread, process / self._cores) / wall if wall > 0 else 0.0
 
     def _now(self) -> tuple[float, float, float]:
-        return time.monotonic(), time.process_time(), time.thread_time()
+        return time.monotonic(), time.process_time(), time.thread_time() + _waited()
+
+
+def _waited() -> float:
+    """Seconds that this thread has waited for a core until now; 0 where the system does not
+    say (Linux does, in `proc_pid_schedstat`)."""
+    try:
+        return int(SCHEDULED.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _cores() -> int:

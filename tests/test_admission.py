@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from ringback.bots import admission as module
 from ringback.bots.admission import Admission, LoadMeter
+
+real_waited = module._waited
 
 
 def test_calls_are_counted() -> None:
@@ -49,10 +52,11 @@ class Clocks:
     """Clocks that a test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.wall = self.process = self.thread = 100.0
+        self.wall = self.process = self.thread = self.waited = 100.0
         monkeypatch.setattr(time, "monotonic", lambda: self.wall)
         monkeypatch.setattr(time, "process_time", lambda: self.process)
         monkeypatch.setattr(time, "thread_time", lambda: self.thread)
+        monkeypatch.setattr(module, "_waited", lambda: self.waited)
 
 
 def test_the_meter_takes_what_is_nearer_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +70,30 @@ def test_the_meter_takes_what_is_nearer_to_its_limit(monkeypatch: pytest.MonkeyP
     assert meter() == 0.0, "no time has passed"
 
 
+def test_waiting_for_a_core_is_load_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clocks = Clocks(monkeypatch)
+    meter = LoadMeter()
+    clocks.wall, clocks.thread, clocks.waited = 102.0, 100.4, 100.8
+    assert meter() == pytest.approx(0.6)
+    clocks.wall = 104.0
+    assert meter() == 0.0
+    file = tmp_path / "schedstat"
+    monkeypatch.setattr(module, "SCHEDULED", file)
+    assert real_waited() == 0.0, "there is no such file"
+    for text, seconds in (("7000000 2500000000 1", 2.5), ("", 0.0), ("a b c", 0.0)):
+        file.write_text(text)
+        assert real_waited() == seconds
+
+
+def test_a_loop_that_never_rests_is_as_busy_as_can_be_whoever_has_the_cores() -> None:
+    if not module.SCHEDULED.exists():
+        pytest.skip("this system does not say who waits for a core")
+    meter, end = LoadMeter(), time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+    assert meter() == pytest.approx(1.0, abs=0.15)
+
+
 def test_the_meter_measures_this_process() -> None:
     began, meter = time.monotonic(), LoadMeter()
     end = time.thread_time() + 0.05
@@ -73,4 +101,4 @@ def test_the_meter_measures_this_process() -> None:
         pass
     # What share of a core it got depends on what else this machine does.
     share = 0.05 / (time.monotonic() - began)
-    assert 0.5 * share < meter() <= 1.1
+    assert 0.5 * share < meter() <= 1.15
