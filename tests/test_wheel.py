@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
+from . import markdown
 from .process import ROOT, environment, running
 
 # All in one process, so that the wheel is built once.
@@ -101,6 +102,31 @@ async def test_serves_from_an_empty_environment(installed: str, tmp_path: Path) 
         await it.until(r"Bots on the line: echo, recorder, voicemail\.")
         await check_pages(it.url)
         assert await it.end(signal.SIGINT) == 0
+
+
+def test_a_project_of_somebody_elses_tests_its_calls(wheel: Path, tmp_path: Path) -> None:
+    """The test in the docs, in a project with packages of its own that are called like ours."""
+    place = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=120)
+    pip(place / "bin" / "python", "install", "--quiet", f"{wheel}[pytest]")
+    project = tmp_path / "project"
+    for package in ("server", "bots"):
+        (project / package).mkdir(parents=True)
+        (project / package / "__init__.py").write_text(f"OWN = {package!r}\n")
+    shown = markdown.fences((ROOT / "docs" / "call-tests.md").read_text())
+    [test, settings] = [f.text for f in shown if f.heading == "In pytest"][:2]
+    (project / "test_calls.py").write_text(
+        "import bots as ours\nimport server\n\n\n" + test + "\n\ndef test_ours():\n"
+        "    assert (ours.OWN, server.OWN) == ('bots', 'server')\n"
+    )
+    (project / "pytest.ini").write_text(settings + "pythonpath = .\n")
+    done = subprocess.run(
+        [str(place / "bin" / "python"), "-m", "pytest", "-v"], cwd=project, text=True,
+        capture_output=True, timeout=280, check=False, env=environment(PYTHONPATH=""),
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "3 passed" in done.stdout
+    assert "ann and back" in done.stdout
 
 
 async def check_pages(url: str) -> None:

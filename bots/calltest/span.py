@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from .observed import Direction, Observed
 
@@ -12,6 +13,7 @@ LEAST_ALLOWANCE = 0.3
 MOST_ALLOWANCE = 2.0
 BLIND_ALLOWANCE = 0.5
 _SPARE = 1.5
+WARM_UP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,19 @@ class Span:
 
     begin: float
     end: float
+
+    def opened(self, came: Iterable[float]) -> Span:
+        """The same from the first mark on that `came` through (when each was made), or from
+        `WARM_UP` seconds on, whichever is earlier.
+
+        One side of a call is ready before the other, and what it sends until the other has its
+        keys is lost (RFC 5764, section 5.1.2, lets it be dropped). How long that took is a
+        figure of its own, the time to the first picture and sound.
+        """
+        first = min(came, default=None)
+        if first is None:
+            return self
+        return replace(self, begin=max(self.begin, min(first, self.begin + WARM_UP)))
 
     def due(self, at: float, worst: float | None) -> bool:
         """Whether what was sent at `at` should have arrived by the end, when the way took

@@ -55,13 +55,16 @@ def picture_times(direction: Direction, found: Identified) -> list[tuple[float, 
     )
 
 
-def skew(
-    direction: Direction, pictures: Sequence[tuple[float, float]], sounds: Sequence[Chirped]
-) -> Skew:
+def skew(direction: Direction, found: Identified, sounds: Sequence[Chirped]) -> Skew:
     """How long each sound took against the picture taken with it, or the nearest one within a
-    quarter of a second."""
+    quarter of a second. Both until they arrived: how long this machine then took to decode is
+    nothing of the call."""
     biases = direction.bias.get("video", 0.0) - direction.bias.get("audio", 0.0)
     taken = {picture.sequence: picture.at for picture in direction.sent}
+    pictures = sorted(
+        (taken[sequence], seen.arrived - taken[sequence] - direction.clocks.offset)
+        for sequence, seen in found.first.items()
+    )
     values = []
     for chirp in sounds:
         at = chirp.sent.at

@@ -22,6 +22,8 @@ from .units import show
 State = Literal["passed", "failed", "unproven"]
 # Above this, times and freezes may be the judge's own.
 MOST_LAG = 0.5
+LEAST_SKEWS = 3
+"""Sounds that must have been compared with their pictures before skew fails a call."""
 _RELAY = re.compile(
     r"\b(TURN|relay\w*|allocat\w+)\b.*\b(refus|den(y|ied)|reject|forbid|unauthori|fail|no\b|4\d\d|508)"
     r"|\b(refus|no)\w*\b.*\b(TURN|relay)",
@@ -191,6 +193,9 @@ def _explained(f: Figures) -> set[Code]:
         codes |= {Code.LOST, Code.FROZEN}
     if not f.sound.identified:
         codes.add(Code.LOST_SOUND)
+    if f.skew.count < LEAST_SKEWS:
+        # One late packet would tell.
+        codes |= {Code.LATE_SOUND, Code.EARLY_SOUND}
     if f.clock.jump is not None:
         codes |= {Code.FROZEN, Code.LATE_SOUND, Code.EARLY_SOUND}
     return codes

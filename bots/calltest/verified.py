@@ -117,14 +117,16 @@ class Call:
 
     async def proved(self, within: float = 2.0, direction: Direction | None = None) -> bool:
         """Whether the picture and the sound of whom they should be arrive, in the direction
-        (both where it is None), within so many seconds from now."""
+        (both where it is None), within so many seconds from now. What arrived before proves
+        nothing."""
         wanted = [direction] if direction is not None else self._directions
+        since = [(d, len(d.seen), len(d.heard)) for d in wanted]
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while not all(map(proves, wanted)):
+                while not all(proves(*entry) for entry in since):
                     self._news.clear()
                     await self._news.wait()
-        return all(map(proves, wanted))
+        return all(proves(*entry) for entry in since)
 
     async def end(self) -> None:
         """Stop sending, wait for what is under way, hang up, and read the rest."""
@@ -246,11 +248,13 @@ async def verified(
         await call.end()
 
 
-def proves(direction: Direction) -> bool:
-    """Whether enough of whom it should be was seen and heard in this direction."""
+def proves(direction: Direction, seen: int = 0, heard: int = 0) -> bool:
+    """Whether enough of whom it should be was seen and heard in this direction, after the first
+    `seen` pictures and `heard` sounds."""
     ours = direction.stream
-    pictures = sum(seen.stream == ours for seen in direction.seen[: 50 * LEAST_PICTURES])
-    sounds = sum(_ours(heard, ours) for heard in direction.heard[: 50 * LEAST_SOUNDS])
+    # The latest will do: what once was enough is looked at before so many more have come.
+    pictures = sum(p.stream == ours for p in direction.seen[seen:][-50 * LEAST_PICTURES :])
+    sounds = sum(_ours(h, ours) for h in direction.heard[heard:][-50 * LEAST_SOUNDS :])
     return ("video" not in direction.kinds or pictures >= LEAST_PICTURES) and (
         "audio" not in direction.kinds or sounds >= LEAST_SOUNDS
     )

@@ -1,0 +1,233 @@
+"""What the call tests of one pytest test share: its peers, its calls, its network, its verdicts.
+
+Everything here happens in the event loop of the test itself, whoever runs that.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from .artifacts import Keeper
+from .figures import Figures, figures
+from .lag import Lag
+from .observed import Observed
+from .options import Options
+from .packetlog import PacketLog
+from .profiles import Profile
+from .relay import Relay
+from .side import Side
+from .thresholds import Threshold
+from .verdict import Verdict, judge
+from .verified import Call
+
+Keep = Literal["off", "on", "retain-on-failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the calls of a test are made. `folder`: where its artefacts go, and `keep` when.
+    `shaped`: whether all media is to pass a made up network, though it may do nothing yet."""
+
+    url: str
+    options: Options
+    thresholds: Sequence[Threshold]
+    seed: int
+    folder: Path
+    keep: Keep = "retain-on-failure"
+    profile: Profile | None = None
+    shaped: bool = False
+    strict: bool = False
+    soak: float = 0.0
+
+
+@dataclass(slots=True)
+class Judged:
+    """One call, with everything that came of it."""
+
+    call: Call
+    observed: Observed
+    figures: list[Figures]
+    verdict: Verdict
+
+    def plain(self) -> dict[str, Any]:
+        """As what JSON can hold."""
+        return {
+            "to": self.observed.to,
+            "seconds": round(self.observed.seconds, 3),
+            "seed": self.observed.seed,
+            "network": self.observed.network,
+            "verdict": self.verdict.state,
+            "sentence": self.verdict.sentence,
+            "reasons": [
+                {"code": str(r.code), "sentence": r.sentence, "direction": r.direction}
+                for r in self.verdict.reasons
+            ],
+            "directions": [msgspec.to_builtins(found, str_keys=True) for found in self.figures],
+            "files": dict(self.observed.files),
+        }
+
+
+@dataclass(slots=True)
+class _Running:
+    call: Call
+    relay: Relay | None
+    keeper: Keeper | None
+
+
+class Stage:
+    """Peers and calls of one test. `begin` before the test, `conclude` after it.
+
+    Made without an event loop. `judged` is what its calls came to; `ready` is the call between
+    the two peers of the fixture `call`, where it was asked for.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.profile = plan.profile
+        self.judged: list[Judged] = []
+        self.ready: Call | None = None
+        self.relays: list[Relay] = []
+        self._lag = Lag()
+        self._dice = random.Random(plan.seed)
+        self._pair: tuple[Side, Side] | None = None
+        self._running: list[_Running] = []
+        self._stack = AsyncExitStack()
+        self._pool: ThreadPoolExecutor | None = None
+
+    # --- for the fixtures
+
+    def make(self, name: str | None = None, token: str | None = None, **changes: Any) -> Side:
+        """A peer that is not on the line yet; `name` is how its own begins. Raises `ValueError`
+        in words, `TypeError` for what `Options` does not know."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
+        # Tests may run beside each other at one exchange, which keeps names for a while.
+        name = f"{name or 'peer'}-{secrets.token_hex(3)}"
+        return Side(
+            self.plan.url, None if token else name, options=replace(self.plan.options, **changes),
+            stream=self._dice.randrange(1, 4096), token=token, pool=self._pool,
+        )  # fmt: skip
+
+    def ask_for_call(self) -> Call:
+        """The call that is to be on when the test begins."""
+        if self.ready is None:
+            self._pair = self.make("a"), self.make("b")
+            self.ready = Call(*self._pair)
+        return self.ready
+
+    async def enter(self, side: Side) -> Side:
+        """Bring a peer on the line, until the test is over."""
+        return await self._stack.enter_async_context(side)
+
+    async def connect(self, call: Call) -> Call:
+        """Let a call come about. Raises `NoCall`."""
+        number = len(self._running)
+        relay: Relay | None = None
+        if self.plan.shaped or self.profile is not None:
+            log = PacketLog() if self.plan.keep != "off" else None
+            relay = Relay(self.profile, self._dice.randrange(2**32), log)
+            self.relays.append(await self._stack.enter_async_context(relay))
+        keeper: Keeper | None = None
+        if self.plan.keep != "off":
+            folder = self.plan.folder / f"call-{number + 1}" if number else self.plan.folder
+            keeper = await self._stack.enter_async_context(Keeper(call, folder))
+        self._running.append(_Running(call, relay, keeper))
+        await call.connect(relay)
+        if relay is not None:
+            relay.begin()
+        if not number:
+            self._lag.begin()
+        return call
+
+    def call_of(self, *sides: Side) -> Call:
+        """The call that these peers have, or had. Raises `ValueError` in words."""
+        for running in reversed(self._running):
+            if all(side in running.call.sides for side in sides):
+                return running.call
+        names = " and ".join(side.name for side in sides)
+        raise ValueError(f"{names} had no call in this test.")
+
+    def look(self, call: Call) -> tuple[Observed, list[Figures]]:
+        """What there is of a call by now."""
+        observed = self._complete(call)
+        return observed, [figures(direction, observed) for direction in observed.directions]
+
+    def judge(self, call: Call) -> Judged:
+        """What would be said of a call if it were over now."""
+        observed, found = self.look(call)
+        return Judged(call, observed, found, judge(observed, found, self.plan.thresholds))
+
+    def _complete(self, call: Call) -> Observed:
+        observed = call.observed()
+        observed.lag, observed.seed = self._lag.worst, self.plan.seed
+        if self.profile is not None:
+            observed.network = self.profile.name
+        if call.refused:
+            observed.troubles.append(
+                f"{call.refused} frames came faster than this machine could look at them."
+            )
+        return observed
+
+    # --- around a test
+
+    def around(self, test: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """The coroutine function of a test, with all that is to happen before and after it."""
+
+        @functools.wraps(test)
+        async def whole(*arguments: Any, **named: Any) -> Any:
+            try:
+                await self.begin()
+                result = await test(*arguments, **named)
+                for running in self._running:
+                    await running.call.last(max(0.0, self.plan.soak))
+            except BaseException:
+                await self.conclude(failed=True)
+                raise
+            await self.conclude(failed=False)
+            return result
+
+        return whole
+
+    async def begin(self) -> None:
+        """Start watching the loop, and make the call that was asked for. Raises `CannotCheck`,
+        and `NoCall` when it does not come about."""
+        await self._stack.enter_async_context(self._lag)
+        if self._pair is not None:
+            for side in self._pair:
+                await self.enter(side)
+        if self.ready is not None:
+            await self.connect(self.ready)
+
+    async def conclude(self, failed: bool) -> None:
+        """End the calls, judge them, keep what is to be kept, free everything."""
+        kept = False
+        try:
+            for running in self._running:
+                await running.call.end()
+                judged = self.judge(running.call)
+                self.judged.append(judged)
+                if running.keeper is not None:
+                    log = running.relay.log if running.relay is not None else None
+                    await running.keeper.keep(judged.observed, log)
+                    kept = True
+        finally:
+            await self._stack.aclose()
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+        well = not failed and all(judged.verdict.state == "passed" for judged in self.judged)
+        if kept and well and self.plan.keep != "on":
+            for judged in self.judged:
+                judged.observed.files.clear()
+            shutil.rmtree(self.plan.folder)
