@@ -231,11 +231,13 @@ def test_the_server_speaks_to_the_process_as_it_listens(
     config = Config(
         data=tmp_path, media_ports=(40_000, 40_099), public_addresses=("192.0.2.7", "2001:db8::7"),
         allow_peers=("192.168.0.0/16", "local-names"), call_bandwidth=1_500,
+        bot_calls=7, bot_load=0.5, bot_drain=9,
         recordings=RecordingLimits(minutes=2.5, megabytes=7, free_megabytes=0),
     )  # fmt: skip
     assert main.main(["--server", "ws://127.0.0.1:1", *bots_arguments(config)]) == 0
     [options] = seen
     assert options.files == tmp_path
+    assert (options.max_calls, options.max_load, options.drain) == (7, 0.5, 9)
     assert options.record_minutes == 2.5
     assert options.record_megabytes == 7
     assert options.record_free_megabytes == 0
