@@ -24,6 +24,7 @@ from .call import BotCall
 from .channel import Channel
 from .client import Lost
 from .media.reading import CannotPlay
+from .media.writer import Full
 from .message import Message
 from .talk import Call
 from .values import Digit
@@ -145,7 +146,7 @@ class Attendant:
             taken = self._message.take(self._call.audio.frames(), self._count)
             wish = await self._until_wish(taken)
             await self._message.end()
-        except OSError as error:
+        except (OSError, Full) as error:
             logger.warning("A message cannot be kept: %s", error)
             self._tell("failed")
             return "discard"

@@ -45,6 +45,16 @@ def settle(folder: Path) -> None:
         logger.warning("The mark in %s cannot be removed: %s", folder, error)
 
 
+def remove(folder: Path) -> None:
+    """Remove a message and its folder. Blocks."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.warning("%s cannot be removed: %s", folder, error)
+
+
 class Leftovers:
     """Those below `parent`: found when made, and `add`ed. `run` it; it ends by being cancelled."""
 
@@ -100,19 +110,10 @@ class Leftovers:
             logger.warning("The exchange does not take the message %s: %s", folder.name, error)
             return False
         logger.info("The message %s is %s.", folder.name, "left" if said else "discarded")
-        after: Callable[[Path], None] = settle if said else _remove
+        after: Callable[[Path], None] = settle if said else remove
         await asyncio.to_thread(after, folder)
         return True
 
 
 def _seconds(about: Sidecar) -> float:
     return max((part.duration_ms for part in about.participants), default=0) / 1000
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        logger.warning("%s cannot be removed: %s", folder, error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -14,7 +13,7 @@ from . import leftovers
 from .media.frames import Frame
 from .media.record import Part, Recording, RecordLimits
 from .media.sidecar import Sidecar
-from .media.writer import Writer
+from .media.writer import Full, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Message:
     async def take(self, frames: AsyncIterator[Frame], more: Callable[[], None]) -> None:
         """Record until there are no more frames, the limit is reached, or this is cancelled;
         then `end`. `more` is called once it records, and whenever `seconds` has grown. Raises
-        `OSError` when nothing can be written."""
+        `OSError` or `Full` when nothing can be written."""
         await self.discard()
         about = Sidecar(self.folder.name, self._call, round(time.time() * 1000))
         full = asyncio.Event()
@@ -61,8 +60,8 @@ class Message:
             self.folder, about, self._writer, self._limits, on_end=lambda reason: full.set()
         )
         part = recording.part(self._name)
-        await recording.start()
         self._recording = recording
+        await recording.start()
         await self._writer.do(partial(leftovers.mark, self.folder))
         more()
         reading = asyncio.create_task(self._read(frames, recording, part, more))
@@ -100,15 +99,20 @@ class Message:
 
     async def settle(self) -> None:
         """The exchange knows what became of it."""
-        await self._writer.do(partial(leftovers.settle, self.folder))
+        await self._tidy(leftovers.settle)
 
     async def discard(self) -> None:
         """Let go of what was said."""
+        if self._recording is None:
+            return
         await self.end()
         self.seconds, self._recording = 0.0, None
+        # After what the writer was asked for before, by a take that was given up at once, too.
+        await self._tidy(leftovers.remove)
+
+    async def _tidy(self, work: Callable[[Path], None]) -> None:
         try:
-            await asyncio.to_thread(shutil.rmtree, self.folder)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            logger.warning("%s cannot be removed: %s", self.folder, error)
+            await self._writer.do(partial(work, self.folder))
+        except Full as error:
+            # A mark that stays is told of once more, a folder that nobody knows is swept.
+            logger.warning("%s is left as it is: %s", self.folder, error)

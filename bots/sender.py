@@ -18,7 +18,7 @@ from .media.outgoing import Outgoing
 from .out import Out
 from .pictures import PictureOut
 from .playing import Player
-from .sounds import SoundOut
+from .sounds import Cue, SoundOut
 from .values import Kind, Picture, Sound
 
 
@@ -52,7 +52,7 @@ class Sender:
             out.request = self._wanted
         return out.pass_on(frame)
 
-    async def publish(self, items: AsyncIterable[Sound | Picture | Frame]) -> None:
+    async def publish(self, items: AsyncIterable[Sound | Cue | Picture | Frame]) -> None:
         """Send what comes until there is no more."""
         sound = SoundOut(self._outs["audio"], self._pool)
         with ExitStack() as taken:
@@ -65,6 +65,8 @@ class Sender:
                     if isinstance(item, Picture):
                         self._pictures.begin()
                 match item:
+                    case Cue():
+                        await sound.put_cue(item)
                     case Sound(data=data, rate=rate, channels=channels):
                         await sound.put(data, rate, channels)
                     case Picture():
@@ -89,8 +91,8 @@ class Sender:
         await self._pictures.close()
 
 
-def _kind(item: Sound | Picture) -> Kind:
-    if isinstance(item, Sound):
+def _kind(item: Sound | Cue | Picture) -> Kind:
+    if isinstance(item, Sound | Cue):
         return "audio"
     if isinstance(item, Picture):
         return "video"

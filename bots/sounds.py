@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from .media.encoding import Coded, SoundEncoder
 from .media.payload import Codec
 from .out import Out
+from .values import Sound
 
 LATE = 0.2
 """Seconds of delay after which what follows is not hurried, but sent later too."""
@@ -42,6 +43,26 @@ class Pace:
         return due
 
 
+class Cue:
+    """A sound that is sent again and again, in many calls: it is coded once for each codec."""
+
+    def __init__(self, sound: Sound) -> None:
+        self.sound = sound
+        self._coded: dict[Codec, tuple[int, list[Coded]]] = {}
+
+    def known(self, codec: Codec) -> bool:
+        """Whether it was coded already: `coded` then does not block."""
+        return codec in self._coded
+
+    def coded(self, codec: Codec) -> tuple[int, list[Coded]]:
+        """Its ticks a second, and its packets. Blocks the first time."""
+        if codec not in self._coded:
+            encoder, sound = SoundEncoder(codec), self.sound
+            packets = encoder.encode(sound.data, sound.rate, sound.channels) + encoder.flush()
+            self._coded[codec] = encoder.clock_rate, packets
+        return self._coded[codec]
+
+
 class SoundOut:
     """One run of sound: pieces of any length and rate, one right after the other."""
 
@@ -64,6 +85,22 @@ class SoundOut:
         for at in range(0, len(data), size):
             await self._put(data[at : at + size], rate, channels)
 
+    async def put_cue(self, cue: Cue) -> None:
+        """Send such a sound after what was put; returns when the next piece is wanted."""
+        await self._flush()
+        self._encoder = None
+        track = self._out.track()
+        codec = track.codec if track is not None else None
+        if codec is None:
+            await self._pass(cue.sound.seconds)
+            return
+        before = self._seconds
+        self._seconds += cue.sound.seconds
+        if not cue.known(codec):
+            await asyncio.get_running_loop().run_in_executor(self._pool, cue.coded, codec)
+        rate, packets = cue.coded(codec)
+        await self._send(packets, codec, rate, before)
+
     def skip(self, at: float) -> None:
         """Let the next piece be heard at a time of its own, where that is later."""
         if at - self._seconds > AHEAD:
@@ -74,10 +111,8 @@ class SoundOut:
         seconds = len(data) / (2 * channels * rate)
         track = self._out.track()
         if track is None or track.codec is None:
-            # Nobody listens just now; the time passes all the same.
             self._encoder = None
-            self._seconds += seconds
-            await self._pace.wait(self._seconds, AHEAD)
+            await self._pass(seconds)
             return
         if self._encoder is None or track.codec != self._codec:
             self._codec, self._encoder = track.codec, SoundEncoder(track.codec)
@@ -86,25 +121,32 @@ class SoundOut:
         encode = self._encoder.encode
         coded = await loop.run_in_executor(self._pool, encode, data, rate, channels)
         self._seconds += seconds
-        await self._send(coded)
+        await self._send(coded, track.codec, self._encoder.clock_rate, self._before)
+
+    async def _pass(self, seconds: float) -> None:
+        """Nobody listens just now; the time passes all the same."""
+        self._pace.moment(self._seconds)
+        self._seconds += seconds
+        await self._pace.wait(self._seconds, AHEAD)
 
     async def finish(self) -> None:
         """Send what is left, and wait until all was heard."""
-        if self._encoder is not None:
-            coded = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._encoder.flush
-            )
-            await self._send(coded)
+        await self._flush()
         if self._seconds:
             await self._pace.wait(self._seconds)
 
-    async def _send(self, coded: Sequence[Coded]) -> None:
-        assert self._encoder is not None
-        assert self._codec is not None
-        rate = self._encoder.clock_rate
+    async def _flush(self) -> None:
+        """Send what is too little for a packet, filled up with silence."""
+        if self._encoder is None or self._codec is None:
+            return
+        flush = self._encoder.flush
+        coded = await asyncio.get_running_loop().run_in_executor(self._pool, flush)
+        await self._send(coded, self._codec, self._encoder.clock_rate, self._before)
+
+    async def _send(self, coded: Sequence[Coded], codec: Codec, rate: int, before: float) -> None:
         for packet in coded:
-            at = self._before + packet.ticks / rate
+            at = before + packet.ticks / rate
             due = await self._pace.wait(at, AHEAD)
             # Whole ticks from one packet to the next, wherever the clock stands.
             start = self._out.ticks(due - packet.ticks / rate, rate)
-            self._out.send(self._codec, packet.data, start + packet.ticks, keyframe=True)
+            self._out.send(codec, packet.data, start + packet.ticks, keyframe=True)

@@ -20,6 +20,7 @@ from .media.incoming import Incoming
 from .media.plane import Plane
 from .rooms import Room, Rooms
 from .sender import Sender
+from .sounds import Cue
 from .track import Frames, Track, both
 from .values import CallEvent, Digit, Held, KeyframeWanted, Muted, Picture, Sound
 
@@ -87,7 +88,7 @@ class Call:
         """
         return self._sender.pass_on(frame)
 
-    async def publish(self, items: AsyncIterable[Sound | Picture | Frame]) -> None:
+    async def publish(self, items: AsyncIterable[Sound | Cue | Picture | Frame]) -> None:
         """Send the sound and the pictures of an async generator until it ends.
 
         Each piece of sound follows the one before; a picture is shown at its `time`, counted

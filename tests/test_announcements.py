@@ -13,7 +13,8 @@ from tests.test_recorder import play
 
 
 async def test_the_tone() -> None:
-    [sound] = [piece async for piece in announcements.beep()]
+    [cue] = [piece async for piece in announcements.beep()]
+    sound = cue.sound
     assert len(sound.data) == 2 * round(announcements.BEEP * sound.rate)
     frame = av.AudioFrame("s16", "mono", len(sound.data) // 2)
     frame.planes[0].update(sound.data)

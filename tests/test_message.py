@@ -92,3 +92,20 @@ async def test_where_no_folder_can_be_it_is_raised(tmp_path: Path, writer: Write
         await made.take(sound(1.0), lambda: None)
     await made.end()
     assert not made.said
+
+
+async def test_a_take_that_is_given_up_at_once_leaves_nothing(
+    tmp_path: Path, writer: Writer
+) -> None:
+    made = message(tmp_path, writer)
+    for steps in range(8):
+        taking = asyncio.create_task(made.take(sound(1.0), lambda: None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        await made.discard()
+    assert os.listdir(tmp_path) == []
+    await made.take(sound(1.5), lambda: None)
+    assert made.said
+    await made.end()
