@@ -24,11 +24,16 @@ class Speaker:
     def __init__(self, channel: RTCDataChannel) -> None:
         self._channel = channel
         self._listened = False
+        self._state = ""
         self._timer: asyncio.TimerHandle | None = None
         channel.on("message", self._hear)
 
     def _hear(self, text: str | bytes) -> None:
         state = msgspec.json.decode(text, type=_Told).state
+        # While it records it says again and again how much there is.
+        before, self._state = self._state, state
+        if state == before:
+            return
         if state == "recording":
             self._timer = asyncio.get_running_loop().call_later(SAID, self._say, "stop")
         elif state == "recorded":

@@ -195,7 +195,7 @@ async def test_a_speaker_records_listens_and_does_it_again(
     monkeypatch.setattr(message, "SAID", 0.0)
     channel = Heard()
     speaker = message.Speaker(cast(RTCDataChannel, channel))
-    for state in ("greeting", "recording", "recorded", "playing", "recorded"):
+    for state in ("greeting", "recording", "recording", "recorded", "playing", "recorded"):
         channel.hear(f'{{"state":"{state}","seconds":1}}')
         await asyncio.sleep(0.01)
     assert channel.said == ['{"do":"stop"}', '{"do":"listen"}', '{"do":"redo"}']
