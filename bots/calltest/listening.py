@@ -21,6 +21,8 @@ RATE = 48_000
 REMEMBERED = 512
 """Pieces whose arrival is known: ten seconds, and a chirp is found within one."""
 SILENCE = -100.0
+PAUSE = 0.05
+"""Seconds between two batches: when a sound came is known whenever it is listened to."""
 
 
 class _Piece(NamedTuple):
@@ -43,7 +45,7 @@ class Listener:
         self._ear = Ear()
         self._samples = 0
         self._pieces: deque[_Piece] = deque(maxlen=REMEMBERED)
-        self._strand = Strand(pool, self._listen, self._done)
+        self._strand = Strand(pool, self._listen, self._done, PAUSE)
 
     @property
     def refused(self) -> int:

@@ -32,7 +32,7 @@ from .verified import Call
 MOST = 3600.0
 PATIENCE = 20.0
 """Seconds that an answer is waited for."""
-Partner = Literal["bot", "browser", "firefox"]
+Partner = Literal["bot", "browser"]
 Watch = Callable[[Observed], None]
 
 

@@ -1,0 +1,216 @@
+"""A side that is a page: its film and its tape, and what is made of what its probe reads."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import wave
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ringback.bots.calltest import browser, marks
+from ringback.bots.calltest.chirps import RATE, WORDS, Chirps, Ear
+from ringback.bots.calltest.marks import Mark
+from ringback.bots.calltest.observed import SeenPicture
+from ringback.bots.calltest.page_talk import PageTalk
+from ringback.bots.calltest.run import page_url
+from ringback.bots.calltest.scene import Scene
+
+OURS, THEIRS = 40, 1200
+
+
+class Page:
+    """Stands where Playwright's page does: its probe tells what it was given, one by one."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.clock = 5000.0
+        self.all_told = asyncio.Event()
+
+    async def evaluate(self, script: str) -> Any:
+        if script == "ringbackProbe.now()":
+            await asyncio.sleep(0)
+            return self.clock
+        assert script == "ringbackProbe.take()"
+        empty = {"pictures": [], "sounds": [], "steps": [], "lost": 0, "inbound": [], "pair": ""}
+        if not self.told:
+            self.all_told.set()
+        return {**empty, "at": self.clock, **(self.told.pop(0) if self.told else {})}
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    made = ThreadPoolExecutor(1)
+    yield made
+    made.shutdown()
+
+
+def talk(page: Page, pool: ThreadPoolExecutor, steps: list[tuple[str, str]]) -> PageTalk:
+    def note(name: str, detail: str = "", at: float | None = None) -> None:
+        steps.append((name, detail))
+
+    return PageTalk(cast(Any, page), OURS, THEIRS, pool, note, lambda: None)
+
+
+def picture(own: bool, at: float, number: int, stream: int) -> dict[str, Any]:
+    return {
+        "own": own, "at": 1000 * at, "shown": 1000 * at + 2, "width": 320, "height": 240,
+        "torn": False, "stream": stream, "sequence": number & 0xFFFF, "stamp": 7,
+    }  # fmt: skip
+
+
+def seen(number: int, *, gap: bool = False) -> SeenPicture:
+    return SeenPicture(0.0, 0.0, OURS, number, None, 320, 240, gap=gap)
+
+
+async def told(page: Page, pool: ThreadPoolExecutor, *batches: dict[str, Any]) -> PageTalk:
+    """A talk whose probe has told all this."""
+    page.told = list(batches)
+    made = talk(page, pool, [])
+    made.begin(0.0)
+    async with asyncio.timeout(30):
+        await page.all_told.wait()
+    await made.finish()
+    return made
+
+
+async def test_what_a_page_sees(pool: ThreadPoolExecutor) -> None:
+    erasure = picture(False, 3.0, 0, 0) | {"torn": True}
+    for field in ("stream", "sequence", "stamp"):
+        del erasure[field]
+    batch = {"pictures": [picture(False, 1.0, 65_535, THEIRS), picture(False, 2.0, 65_536, THEIRS),
+                          erasure]}  # fmt: skip
+    made = await told(Page(), pool, {"pictures": [picture(False, 0.5, 60_000, THEIRS)]}, batch)
+    numbers = [s.sequence for s in made.book.seen]
+    assert numbers[2] == (numbers[1] or 0) + 1, "numbers count on over what a mark holds"
+    assert numbers[3] is None
+    assert made.book.seen[3].torn
+    assert (made.book.seen[1].arrived, made.book.seen[1].shown) == (1.0, 1.002)
+
+
+async def test_what_a_browser_leaves_out_was_not_sent(pool: ThreadPoolExecutor) -> None:
+    camera = [picture(True, number / 10, number, OURS) for number in range(10)]
+    made = await told(Page(), pool, {"pictures": [*camera, picture(True, 2.0, 3, OURS)]})
+    # 2 and 6 did not arrive; only in the place of 6 are packets missing. After 8 came nothing.
+    made.settle([seen(n, gap=n == 7) for n in (0, 1, 3, 4, 5, 7, 8)])
+    assert [p.sequence for p in made.book.sent] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    made.settle([])
+    assert [p.sequence for p in made.book.sent] == list(range(10)), "nothing arrived: all is lost"
+
+
+async def test_what_was_captured_before_counts_only_if_it_arrived(
+    pool: ThreadPoolExecutor,
+) -> None:
+    page = Page()
+    page.told = [{"pictures": [picture(True, n / 10, n, OURS) for n in range(10)]}]
+    made = talk(page, pool, [])
+    made.begin(0.45)
+    async with asyncio.timeout(30):
+        await page.all_told.wait()
+    await made.finish()
+    made.settle([seen(n) for n in range(4, 10)])
+    assert [p.sequence for p in made.book.sent] == [4, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+async def test_chirps_of_both_ways(pool: ThreadPoolExecutor, rate: int) -> None:
+    def sounds(own: bool, stream: int) -> list[dict[str, Any]]:
+        pcm = Chirps(stream).pcm(0, 2 * RATE)
+        there = np.interp(np.arange(2 * rate) * RATE / rate, np.arange(len(pcm)), pcm)
+        step = rate // 100
+        return [
+            {"own": own, "rate": rate, "at": 1000 * (10 + (at + step) / rate),
+             "pcm": base64.b64encode(there[at : at + step].astype(np.int16).tobytes()).decode()}
+            for at in range(0, 2 * rate, step)
+        ]  # fmt: skip
+
+    made = await told(Page(), pool, {"sounds": [*sounds(True, OURS), *sounds(False, THEIRS)]})
+    assert [c.number for c in made.book.sent_chirps[:3]] == [0, 1, 2]
+    for chirp in made.book.sent_chirps:
+        assert chirp.at == pytest.approx(10 + chirp.number * 0.5, abs=0.002)
+    assert {h.stream for h in made.book.heard} == {THEIRS % WORDS}
+    for heard in made.book.heard:
+        assert heard.number is not None
+        assert heard.at == pytest.approx(10 + heard.number * 0.5, abs=0.002)
+    assert len(made.book.sounds) == 200
+    assert sum(s.seconds for s in made.book.sounds) == pytest.approx(2.0)
+
+
+async def test_clocks_counters_and_steps(pool: ThreadPoolExecutor) -> None:
+    page, steps = Page(), list[tuple[str, str]]()
+    made = talk(page, pool, steps)
+    await made.open()
+    now = asyncio.get_running_loop().time()
+    assert made.clocks.offset == pytest.approx(5.0 - now, abs=5)
+    assert 0 <= made.clocks.error < 5
+    page.told = [
+        {
+            "lost": 3, "pair": "host a - host b (udp)", "steps": [{"at": 1.0, "name": "ice"}] * 2,
+            "inbound": [{"kind": "video", "packets": 5, "bytes": 600, "lost": 1,
+                         "keyframes_asked": 2, "jitter": 0.01, "codec": "H264"}],
+        }
+    ]  # fmt: skip
+    made.begin(0.0)
+    async with asyncio.timeout(30):
+        await page.all_told.wait()
+    # What is told once the counters are gone again is told in `samples` no more.
+    page.told = [
+        {"inbound": [{"kind": "audio", "packets": 0, "bytes": 0, "lost": 0, "keyframes_asked": 0,
+                      "jitter": None, "codec": "opus"}]}
+    ]  # fmt: skip
+    await made.finish()
+    assert made.refused == 3
+    assert made.pair == "host a - host b (udp)"
+    assert made.codecs == {"video": "H264", "audio": "opus"}
+    assert [s.kind for s in made.samples()] == ["audio"]
+    assert steps == [("ice", ""), ("packet", "video")]
+
+
+# --- what the browser is given --------------------------------------------------------------
+
+
+def test_a_film_is_marked_picture_by_picture(tmp_path: Path) -> None:
+    scene = Scene(9, 320, 240)
+    browser.film(tmp_path / "film.y4m", scene, 15.0, 1.0)
+    head, _, rest = (tmp_path / "film.y4m").read_bytes().partition(b"\n")
+    assert head == b"YUV4MPEG2 W320 H240 F15000:1000 Ip A1:1 C420"
+    size = 320 * 240 * 3 // 2
+    assert len(rest) == 15 * (size + 6)
+    for number in range(15):
+        at = number * (size + 6)
+        assert rest[at : at + 6] == b"FRAME\n"
+        luma = np.frombuffer(rest[at + 6 : at + 6 + 320 * 240], np.uint8).reshape(240, 320)
+        assert marks.read(luma).mark == Mark(9, number, 0)
+
+
+def test_a_tape_is_marked_sound_by_sound(tmp_path: Path) -> None:
+    browser.tape(tmp_path / "tape.wav", 9, 2.0)
+    with wave.open(str(tmp_path / "tape.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+        pcm = np.frombuffer(file.readframes(2 * RATE), np.int16)
+    assert [heard.number for heard in Ear().hear(pcm)][:3] == [0, 1, 2]
+
+
+def test_the_probe_brings_what_it_reads_with() -> None:
+    source = browser.probe()
+    assert "MARKS;" not in source
+    assert "function read(" in source
+    assert "export " not in source
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://a:8000", "http://a:8000"),
+        ("https://a/", "https://a"),
+        ("wss://a/ws", "https://a"),
+        ("ws://a:1/ws", "http://a:1"),
+    ],
+)
+def test_where_the_pages_are(url: str, page: str) -> None:
+    assert page_url(url) == page
