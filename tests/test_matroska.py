@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
@@ -255,3 +256,23 @@ def test_a_head_that_does_not_fit_is_refused() -> None:
     track = Track(1, "H264", (10, 10), bytes(matroska.HEAD))
     with pytest.raises(ValueError, match="room"):
         matroska.compose_head(matroska.compose_tracks([track]))
+
+
+def test_a_cluster_of_very_many_blocks_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "1.mkv"
+    made = MatroskaFile(path)
+    sound = made.add("PCMU", None)
+    blocks = [Block(sound.number, n, True, bytes([n & 127]) * 8) for n in range(3000)]
+    made.write(blocks)
+    made.finish()
+    with av.open(str(path)) as container:
+        assert [bytes(p) for p in container.demux() if p.size] == [b.data for b in blocks]
+
+
+def test_what_the_system_takes_in_portions_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwritev", lambda fd, parts, at: os.pwrite(fd, parts[0][:3], at))
+    with (tmp_path / "file").open("w+b", buffering=0) as file:
+        matroska.put(file, 2, b"hello", b"", b" world")
+        assert file.read() == b"\0\0hello world"

@@ -71,6 +71,24 @@ def test_frames_wait_until_the_sender_has_said_what_their_ticks_mean(tmp_path: P
     assert part.finish().name == part.about.file == "1.webm"
 
 
+def test_it_is_settled_when_every_sender_has_said_so(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    first, second = reports(1000.2)
+    items: list[list[Item]] = [
+        [],
+        [part.picture(0, 1000.0)],
+        [first],
+        [part.sound(0, 1000.4)],
+        [second],
+    ]
+    settled = []
+    for number, some in enumerate(items):
+        part.file.take(some, 1000.1 + number / 10)
+        settled.append(part.file.settled)
+    assert settled == [True, False, True, False, True]
+    part.finish()
+
+
 def test_a_late_beginning_moves_nothing_up(tmp_path: Path) -> None:
     """The first packets of a connection take longer than those that follow."""
     part = Part(tmp_path)

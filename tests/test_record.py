@@ -287,8 +287,9 @@ async def test_a_full_disk_costs_what_comes_and_nothing_else(
     put = matroska.put
     room = 700
 
-    def full(file: Any, at: int, data: bytes) -> None:
+    def full(file: Any, at: int, *parts: bytes) -> None:
         nonlocal room
+        data = b"".join(parts)
         if "r1" not in str(file.name):
             put(file, at, data)
             return
@@ -333,7 +334,8 @@ async def test_a_disk_that_does_not_keep_up_costs_pictures_not_memory(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "MOST_WAITING", 20_000)
-    monkeypatch.setattr(record, "FLUSH", 60.0)
+    monkeypatch.setattr(record, "FLUSH", 6000.0)
+    monkeypatch.setattr(record, "FLUSH_SETTLED", 6000.0)
     recording = await make()
     sender = Sender(recording)
     for number in range(3):
@@ -347,6 +349,14 @@ async def test_a_disk_that_does_not_keep_up_costs_pictures_not_memory(
     assert played(tmp_path / "r1" / "1.webm")["numbers"] == [0, 1, 2, 30, 31, 32]
     [gap] = part.gaps
     assert (gap.kind, gap.why) == ("video", "dropped")
+
+
+@pytest.mark.parametrize(
+    ("now", "wait"), [(7.0, 1.0), (7.25, 0.75), (7.75, 0.25), (7.9375, 1.0625)]
+)
+def test_all_recordings_write_at_the_same_moments(now: float, wait: float) -> None:
+    assert record.until_next(1.0, now) == wait
+    assert record.until_next(0.5, now / 2) == wait / 2
 
 
 async def test_a_writer_with_too_much_to_do_ends_it(

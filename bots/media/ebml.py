@@ -29,7 +29,12 @@ class Element(NamedTuple):
 
 def element(id: int, content: bytes) -> bytes:
     """An element with its content."""
-    return _id(id) + length(len(content)) + content
+    return head(id, len(content)) + content
+
+
+def head(id: int, size: int) -> bytes:
+    """What stands before the content of an element, which has so many bytes."""
+    return _id(id) + length(size)
 
 
 def number(id: int, value: int) -> bytes:

@@ -17,6 +17,8 @@ from .incoming import Incoming
 from .outgoing import Outgoing
 
 REPORT_FIRST, REPORT_EVERY = 0.1, 1.0
+SLOTS = 4
+"""Moments in a second at which reports go out: one wake for all endpoints that are due."""
 
 
 class Feedback:
@@ -145,7 +147,7 @@ class Feedback:
             self.idle, self._report_at = True, math.inf
             return
         self._reported = moved
-        self._report_at = now + REPORT_EVERY
+        self._report_at = math.floor((now + REPORT_EVERY) * SLOTS) / SLOTS
         sources = [(t.kind, t.source) for t in self._incoming.values() if t.source is not None]
         blocks = [source.block(now) for _, source in sources]
         for track in self._outgoing.values():

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from struct import pack
+from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
 
 from . import ebml
@@ -34,6 +34,12 @@ _IDS: dict[Codec, str] = {
 }  # fmt: skip
 _WEBM: set[Codec] = {"VP8", "VP9", "opus"}
 _PREROLL = 80_000_000
+_GATHERED = 1024
+"""Parts that Linux takes in one write."""
+_block_head = Struct("!BIBhB").pack
+_BLOCK_REST = 4
+_ONE, _FOUR = 0x80, 0x10000000
+"""Lengths (and numbers) of one byte and of four have these bits set."""
 
 
 class Block(NamedTuple):
@@ -100,19 +106,25 @@ class MatroskaFile:
         """Write a cluster: blocks of less than 30 s, in order."""
         if not blocks:
             return
-        base = blocks[0].at
+        base, main, opens = blocks[0].at, self._main, False
         parts = [number(ebml.TIMESTAMP, base)]
-        for block in blocks:
-            if block.note:
-                parts.append(element(ebml.VOID, block.note))
-            flags = 0x80 if block.keyframe else 0
-            head = ebml.length(block.track) + pack("!hB", block.at - base, flags)
-            parts.append(element(ebml.SIMPLE_BLOCK, head + block.data))
-        cluster = element(ebml.CLUSTER, b"".join(parts))
-        put(self._file, self.bytes, cluster)
-        if any(block.keyframe and block.track == self._main for block in blocks):
+        for track, at, keyframe, data, note in blocks:
+            if note:
+                parts.append(element(ebml.VOID, note))
+            opens = opens or (keyframe and track == main)
+            # As `element` would, but with lengths of one size, and the data where it is.
+            size = len(data) + _BLOCK_REST
+            parts.append(
+                _block_head(ebml.SIMPLE_BLOCK, size | _FOUR, track | _ONE, at - base, keyframe << 7)
+            )
+            parts.append(data)
+        size = sum(map(len, parts))
+        parts.insert(0, ebml.head(ebml.CLUSTER, size))
+        size += len(parts[0])
+        put(self._file, self.bytes, *parts)
+        if opens:
             self._cues.append((base, self.bytes - DATA_AT))
-        self.bytes += len(cluster)
+        self.bytes += size
         self.end_ms = max(self.end_ms, blocks[-1].at)
 
     def finish(self) -> None:
@@ -140,12 +152,16 @@ class MatroskaFile:
         put(self._file, 0, start + compose_head(compose_tracks(self.tracks)))
 
 
-def put(file: BinaryIO, at: int, data: bytes) -> None:
-    """Write all of it at a place. Raises `OSError` where less went in (a full disk)."""
-    view, where = memoryview(data), at
-    while view:
-        done = os.pwrite(file.fileno(), view, where)
-        view, where = view[done:], where + done
+def put(file: BinaryIO, at: int, *parts: bytes) -> None:
+    """Write all of it at a place, one part after the other. Raises `OSError` where less went in
+    (a full disk)."""
+    gathered = parts if len(parts) <= _GATHERED else (b"".join(parts),)
+    done = os.pwritev(file.fileno(), gathered, at)
+    if done < sum(map(len, parts)):
+        view, where = memoryview(b"".join(parts))[done:], at + done
+        while view:
+            done = os.pwrite(file.fileno(), view, where)
+            view, where = view[done:], where + done
 
 
 def seal(

@@ -54,8 +54,9 @@ Item = Took | Told
 class PartFile:
     """The file of one participant: `take` what came, `finish` or `abandon` at the end.
 
-    `expected`: codecs that were negotiated; they decide about the kind of file. Every method
-    may raise `OSError`; what was written before stays playable.
+    `expected`: codecs that were negotiated; they decide about the kind of file. `settled`: it is
+    known of every track what its sender's ticks mean, so frames are held but shortly. Every
+    method may raise `OSError`; what was written before stays playable.
     """
 
     def __init__(self, folder: Path, number: int, about: Participant, line: TimeLine) -> None:
@@ -73,6 +74,7 @@ class PartFile:
         self._tracks: dict[tuple[str, Codec], Track] = {}
         self._last: dict[str, int] = {}
         self._floor = 0
+        self.settled = True
         self._clock_at = -CLOCK_EVERY_MS
 
     @property
@@ -90,13 +92,15 @@ class PartFile:
         for item in items:
             if isinstance(item, Took):
                 self._held.append(item)
-                self._clock(item.key).came(item.frame)
+                clock = self._clocks.get(item.key) or self._clock(item.key)
+                clock.came(item.frame)
             else:
                 self._report(item)
                 self._note_clock(item)
         ready = self._ready(now, last)
         if ready:
-            self._write([placed for took in ready if (placed := self._place(took)) is not None])
+            self._write(self._placed(ready))
+        self.settled = all(clock.known for clock in self._clocks.values())
 
     def finish(self) -> None:
         """Complete the file."""
@@ -134,20 +138,23 @@ class PartFile:
 
     def _ready(self, now: float, last: bool) -> list[Took]:
         """Held frames whose time has come, in the order in which they arrived."""
-        count = len(self._held) if last else 0
-        while count < len(self._held):
-            took = self._held[count]
-            hold = HOLD if self._clock(took.key).known else HOLD_UNKNOWN
-            if took.frame.arrived > now - hold:
-                break
-            count += 1
+        count = len(self._held)
+        if not last:
+            until = {
+                key: now - (HOLD if clock.known else HOLD_UNKNOWN)
+                for key, clock in self._clocks.items()
+            }
+            late = (n for n, took in enumerate(self._held) if took.frame.arrived > until[took.key])
+            count = next(late, count)
         ready, self._held = self._held[:count], self._held[count:]
         return ready
 
-    def _place(self, took: Took) -> tuple[float, Took] | None:
-        moment = self._clock(took.key).place(took.frame)
-        position = self._line.position(moment)
-        return None if position is None else (position, took)
+    def _placed(self, ready: Sequence[Took]) -> list[tuple[float, Took]]:
+        """Frames that are to be kept, and where they lie."""
+        clocks, position = self._clocks, self._line.position
+        places = [position(clocks[took.key].place(took.frame)) for took in ready]
+        found = zip(places, ready, strict=True)
+        return [(place, took) for place, took in found if place is not None]
 
     def _write(self, placed: list[tuple[float, Took]]) -> None:
         if not placed:

@@ -26,7 +26,9 @@ from .sidecar import Participant, Reason, Sidecar
 from .timeline import TimeLine
 from .writer import Full, Writer
 
-FLUSH = 0.5
+FLUSH, FLUSH_SETTLED = 0.5, 1.0
+"""Seconds between two writes, where frames are held long and where not: what is lost with the
+process is less than two seconds' worth."""
 KEYFRAME_EVERY = 15.0
 """Seconds after which a keyframe is asked for, so that players can seek."""
 NOTE_EVERY = 5.0
@@ -209,7 +211,9 @@ class Recording:
         noted = refreshed = time.monotonic()
         try:
             while not self._stopping.is_set():
-                await self._wait(FLUSH)
+                settled = all(part.file.settled for part in self._parts.values())
+                every = FLUSH_SETTLED if settled else FLUSH
+                await self._wait(until_next(every, time.monotonic()))
                 await self._flush()
                 now = time.monotonic()
                 if now - refreshed >= KEYFRAME_EVERY:
@@ -303,3 +307,11 @@ class Recording:
             self._note()
         except OSError as error:
             logger.warning("What is known of %s could not be written: %s", self.about.id, error)
+
+
+def until_next(every: float, now: float) -> float:
+    """Seconds until the next write: recordings write at the same moments (multiples of `every`),
+    so that the writer's thread and the event loop are woken once for all."""
+    left = every - now % every
+    # A timer may be early by a moment.
+    return left if left > every / 10 else left + every

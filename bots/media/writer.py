@@ -10,12 +10,16 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 MOST = 256
 """Works that may wait. Each holds about half a second of one participant."""
+
+TOGETHER = 0.05
+"""Seconds that what came of one work may wait for that of others."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ class Writer:
     """Does work on its thread, in the order it came. `close` it at the end."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(most)
+        self._queue: queue.Queue[_Work[Any] | None] = queue.Queue(most)
         self._thread = threading.Thread(target=self._work, name="recordings", daemon=True)
         self._thread.start()
         self._closed = False
@@ -47,21 +51,8 @@ class Writer:
             raise RuntimeError("the writer is closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-
-        def run() -> None:
-            try:
-                result = work()
-            except BaseException as error:
-                told: Callable[[], None] = _teller(done, error=error)
-            else:
-                told = _teller(done, result=result)
-            try:
-                loop.call_soon_threadsafe(told)
-            except RuntimeError:
-                logger.info("Nobody waits any more for what was written.")
-
         try:
-            self._queue.put_nowait(run)
+            self._queue.put_nowait(_Work(work, loop, done))
         except queue.Full:
             raise Full("Too much waits to be written.") from None
         return await done
@@ -75,19 +66,57 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
+        told: list[_Work[Any]] = []
+        since = 0.0
         while (work := self._queue.get()) is not None:
-            work()
+            work.run()
+            since = since if told else time.monotonic()
+            told.append(work)
+            # Loops are woken once for works that waited together.
+            if self._queue.empty() or time.monotonic() - since > TOGETHER:
+                _tell(told)
+                told = []
+        _tell(told)
 
 
-def _teller(
-    done: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None
-) -> Callable[[], None]:
-    def tell() -> None:
-        if done.cancelled():
+class _Work(Generic[T]):
+    """Something to be done, and who waits for what comes of it."""
+
+    def __init__(
+        self, work: Callable[[], T], loop: asyncio.AbstractEventLoop, done: asyncio.Future[T]
+    ) -> None:
+        self.loop = loop
+        self._work = work
+        self._done = done
+        self._result: T | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it, on the writer's thread."""
+        try:
+            self._result = self._work()
+        except BaseException as error:
+            self._error = error
+
+    def tell(self) -> None:
+        """Say what came of it, on the loop of who waits."""
+        if self._done.cancelled():
             return
-        if error is not None:
-            done.set_exception(error)
+        if self._error is not None:
+            self._done.set_exception(self._error)
         else:
-            done.set_result(result)  # type: ignore[arg-type]
+            self._done.set_result(self._result)  # type: ignore[arg-type]
 
-    return tell
+
+def _tell(works: list[_Work[Any]]) -> None:
+    for loop in {work.loop for work in works}:
+        there = [work for work in works if work.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_tell_all, there)
+        except RuntimeError:
+            logger.info("Nobody waits any more for what was written.")
+
+
+def _tell_all(works: list[_Work[Any]]) -> None:
+    for work in works:
+        work.tell()
