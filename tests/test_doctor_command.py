@@ -18,13 +18,11 @@ from tests.turn import ice_server, needs_turn, turn_server
 __all__ = ["start"]
 pytestmark = needs_address
 
-COMMAND = "from ringback.bots.doctor_command import doctor; doctor()"
-
 
 async def doctor(*arguments: str) -> tuple[int, str, str]:
     """Run it to its end: the exit code and what was said."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", COMMAND, *arguments,
+        sys.executable, "-m", "ringback", "check", "doctor", *arguments,
         stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment(),
     )  # fmt: skip
     try:
