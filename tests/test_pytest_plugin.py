@@ -60,7 +60,12 @@ class Project:
     def run(self, test: str, *arguments: str, **counts: int) -> str:
         """Run a file of tests; what was printed. `counts` are the outcomes to be."""
         self.pytester.makepyfile(test_it=test)
-        result = self.pytester.runpytest_subprocess(f"--rtc-url={self.url}", *arguments)
+        command = f"--rtc-url={self.url}", *arguments
+        result = self.pytester.runpytest_subprocess(*command)
+        for _ in range(2):
+            # A machine that is too busy to judge says so, and is asked again.
+            if "skipped" not in counts and result.parseoutcomes().get("skipped"):
+                result = self.pytester.runpytest_subprocess(*command)
         result.assert_outcomes(**counts)
         return result.stdout.str()
 
