@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
+from tests.browser.kept import Place
 from tests.browser.person import PATIENCE, Person
 from tests.browser.person import NewPerson as NewPerson
 from tests.conftest import MakeConfig, Serve
@@ -98,6 +99,14 @@ async def exchange(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     async with running("--data", str(data)) as process:
         await process.until("Bots on the line: .*echo")
         yield process.url.rstrip("/")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A whole Ringback, with the recorder on the line."""
+    async with running("--data", str(tmp_path), "--record-limit", "free_megabytes=0") as process:
+        await process.until("Bots on the line: .*recorder")
+        yield Place(process.url.rstrip("/"), tmp_path / "recordings")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

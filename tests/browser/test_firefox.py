@@ -15,11 +15,10 @@ import pytest_asyncio
 
 from tests.browser.codecs import only
 from tests.browser.firefox import Firefox, firefox
+from tests.browser.kept import FEW, Place, watch
 from tests.browser.person import PATIENCE
-from tests.browser.test_recorded import FEW, Place, place, watch
 from tests.callers import needs_address
 
-__all__ = ["place"]
 pytestmark = needs_address
 
 NUMBERS = count(1)
