@@ -43,3 +43,20 @@ async def test_a_page_calls_echo_over_it(
     check(relay)
     await ann.press("Hang up")
     await ann.sees_end("You hung up.")
+
+
+@needs_address
+async def test_who_is_called_may_be_led_over_it_too(
+    exchange: str, new_person: NewPerson, relay: Relay
+) -> None:
+    cora, dan = await new_person(exchange, "Cora"), await new_person(exchange, "Dan")
+    await lead(dan.page, relay)
+    await cora.open_calls()
+    await dan.open_calls()
+    await cora.call("Dan")
+    await dan.press("Answer")
+    await connected(cora, dan)
+    await cora.receives()
+    await dan.receives()
+    check(relay)
+    await cora.press("Hang up")
