@@ -11,7 +11,7 @@ half the number (modulo 32, 16 s): tone `stream` and tone `32 + number`, then th
 part of the band, nor two marks that sound at once, can make a third one of them.
 
 Locked to pictures: mark k is the moment k x `PERIOD` of the sender's clock from where picture 0
-was taken. `beside` says which picture that is, and how much later than it.
+was taken. `beside` says which picture that is.
 
 The twin that makes them in a browser is `static/js/chirps.js`.
 """
@@ -68,11 +68,11 @@ class Heard(NamedTuple):
     level: float
 
 
-def beside(number: int, rate: float) -> tuple[int, float]:
-    """The picture that sound mark `number` goes with when pictures are `rate` a second: the last
-    one taken before or at the mark's begin, and the seconds from the one to the other."""
-    picture = math.floor(number * PERIOD * rate + 1e-9)
-    return picture, number * PERIOD - picture / rate
+def beside(number: int, rate: float) -> int | None:
+    """The picture that is taken when sound mark `number` begins, `rate` pictures a second; None
+    when the mark begins between two."""
+    picture = number * PERIOD * rate
+    return round(picture) if abs(picture - round(picture)) < 1e-9 else None
 
 
 class Chirps:
