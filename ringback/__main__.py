@@ -66,16 +66,6 @@ BOT = Lazy(
     },
 )
 
-CHECK = Lazy(
-    name="check",
-    words="Find out what calls meet with.",
-    commands={
-        "doctor": Entry(
-            "ringback.bots.doctor_command", "doctor", "Try every way by which media can go."
-        ),
-    },
-)
-
 RECORDINGS = Lazy(
     name="recordings",
     words="Look at recordings, finish them, make films of them.",
@@ -102,7 +92,9 @@ main = Lazy(
         ),
         "bot": BOT,
         "call": Entry("ringback.bots.call_command", "call", "Call somebody from the terminal."),
-        "check": CHECK,
+        "check": Entry(
+            "ringback.bots.check_command", "check", "Prove that calls carry what they should."
+        ),
         "recordings": RECORDINGS,
     },
 )

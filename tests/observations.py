@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import struct
+import zlib
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ringback.bots.calltest.figures import Figures, figures
+from ringback.bots.calltest.hearing import NUMBERS, STREAMS
 from ringback.bots.calltest.observed import (
     Clocks,
     Direction,
@@ -107,7 +111,9 @@ def _sounds(made: Direction, end: float, way: float, late: Callable[[], float], 
         made.sent_chirps.append(SentChirp(number, at, sequence))
         heard = at + way - 0.01 + late()
         if heard + 0.2 <= end:
-            made.heard.append(HeardChirp(heard + offset, made.stream % 32, number % 32, -20.0))
+            made.heard.append(
+                HeardChirp(heard + offset, made.stream % STREAMS, number % NUMBERS, -20.0)
+            )
     for number in range(round((end - BEGAN - way) / PACKET)):
         arrived = BEGAN + way - 0.01 + number * PACKET + late()
         made.sounds.append(Sound(arrived + offset, PACKET, -40.0))
@@ -115,11 +121,13 @@ def _sounds(made: Direction, end: float, way: float, late: Callable[[], float], 
 
 def _samples(made: Direction, end: float) -> None:
     offset = made.clocks.offset
+    shown = sorted(seen.arrived - offset for seen in made.seen)
+    heard = sorted(piece.arrived - offset for piece in made.sounds)
     for number in range(1, round((end - BEGAN) / 0.25) + 1):
         now = BEGAN + number * 0.25
-        shown = sum(seen.arrived - offset <= now for seen in made.seen)
-        heard = sum(piece.arrived - offset <= now for piece in made.sounds)
-        counts: dict[Kind, int] = {"video": 2 * shown, "audio": heard}
+        counts: dict[Kind, int] = {
+            "video": 2 * bisect_right(shown, now), "audio": bisect_right(heard, now)
+        }  # fmt: skip
         for kind in made.kinds:
             size = {"video": 1000, "audio": 80}[kind]
             made.samples.append(
@@ -183,3 +191,16 @@ def verdict(call: Observed, *thresholds: str) -> Verdict:
 def codes(call: Observed, *thresholds: str) -> list[str]:
     """The codes of the reasons, the most telling first."""
     return [code.value for code in verdict(call, *thresholds).codes]
+
+
+def png(width: int = 32, height: int = 24, grey: int = 90) -> bytes:
+    """A picture of one grey, as PNG."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    lines = (b"\0" + bytes([grey]) * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

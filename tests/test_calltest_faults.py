@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.bots.calltest import proof
+from ringback.bots.calltest.hearing import STREAMS
 from ringback.bots.calltest.observed import (
     Clocks,
     Direction,
@@ -138,7 +139,7 @@ def mirrored() -> Observed:
     there, back = ways()
     for way, stream in ((there, BOB), (back, ANN)):
         way.seen = [replace(seen, stream=stream) for seen in way.seen]
-        way.heard = [replace(heard, stream=stream % 32) for heard in way.heard]
+        way.heard = [replace(heard, stream=stream % STREAMS) for heard in way.heard]
     return observed(there, back)
 
 

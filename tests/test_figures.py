@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringback.bots.calltest import hearing, spread, timing
+from ringback.bots.calltest import chirps, hearing, spread, timing
 from ringback.bots.calltest.figures import NAMES, Figures, value
 from ringback.bots.calltest.flow import of_kind
 from ringback.bots.calltest.freezes import freezes, intervals
+from ringback.bots.calltest.hearing import STREAMS
 from ringback.bots.calltest.identity import unread, unwrap
 from ringback.bots.calltest.observed import Clocks, Direction, Sound, Step
 from ringback.bots.calltest.span import Span, offsets, span
@@ -290,7 +291,7 @@ def test_sounds_are_counted() -> None:
     there = direction()
     first, second, third, *rest = there.heard
     unreadable = replace(second, number=None, stream=None)
-    there.heard = [first, first, unreadable, replace(third, stream=(ANN + 1) % 32), *rest]
+    there.heard = [first, first, unreadable, replace(third, stream=(ANN + 1) % STREAMS), *rest]
     sound = of(there).sound
     assert (sound.heard, sound.repeated, sound.unread, sound.wrong) == (11, 1, 1, 1)
     assert (sound.identified, sound.lost) == (8, 2)
@@ -304,6 +305,7 @@ def test_a_sound_of_another_time_is_stale() -> None:
 
 
 def test_more_sounds_than_a_word_can_number() -> None:
+    assert STREAMS == hearing.NUMBERS == chirps.WORDS
     there = direction(seconds=30.0)
     sound = of(there, seconds=30.0).sound
     assert (sound.sent, sound.delivered, sound.stale) == (60, 60, 0)

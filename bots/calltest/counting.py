@@ -54,12 +54,7 @@ class Frames:
 
 def frames(direction: Direction, found: Identified, span: Span, worst: float | None) -> Frames:
     """Count the pictures of a direction. `worst`: the longest that any took, in seconds."""
-    due = [
-        picture.sequence
-        for picture in direction.sent
-        if span.due(picture.at, worst)
-        or (picture.sequence in found.first and span.begin <= picture.at <= span.end)
-    ]
+    due = expected(direction, found, span, worst)
     delivered = sum(sequence in found.first for sequence in due)
     lost = len(due) - delivered
     lost -= _spoilt({s for s in due if s not in found.first}, found.order)
@@ -91,6 +86,16 @@ def frames(direction: Direction, found: Identified, span: Span, worst: float | N
         height=height,
         scale=None if middle is None else middle / direction.size[1],
     )
+
+
+def expected(direction: Direction, found: Identified, span: Span, worst: float | None) -> list[int]:
+    """The sequences of the pictures that were due."""
+    return [
+        picture.sequence
+        for picture in direction.sent
+        if span.due(picture.at, worst)
+        or (picture.sequence in found.first and span.begin <= picture.at <= span.end)
+    ]
 
 
 def _spoilt(missing: Collection[int], order: list[int | None]) -> int:

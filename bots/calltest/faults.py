@@ -13,15 +13,11 @@ def sentence(rule: Threshold, f: Figures) -> str:
     frames, sound = f.frames, f.sound
     match rule.code:
         case Code.STALE:
-            return (
-                f"{frames.stale} pictures and {sound.stale} sounds are from another time, as of "
-                "an earlier call."
-            )
+            kinds = ((frames.stale, "pictures"), (sound.stale, "sounds"))
+            amounts = " and ".join(f"{count} {kind}" for count, kind in kinds if count)
+            return f"{amounts} came from another time, as of an earlier call."
         case Code.FROZEN:
-            return (
-                f"The picture stood still for {show(f.freezes.still, 'time')} "
-                f"({f.freezes.count} freezes, {show(f.freezes.seconds, 'time')} together)."
-            )
+            return f"The picture stood still for {show(f.freezes.still, 'time')}."
         case Code.LOST:
             return (
                 f"{frames.lost} of {frames.due} pictures were lost ({show(frames.loss, 'share')})."

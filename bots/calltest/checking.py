@@ -1,0 +1,144 @@
+"""What `ringback check` does: calls, verdicts, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ringback.bots import process
+
+from . import report_html, report_json, report_junit, report_table
+from .live import Progress
+from .observed import Observed
+from .options import CannotCheck
+from .outcome import Outcome, Still, conclude, tally
+from .run import Check, run
+from .thresholds import Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done: one `check`, `repeat` times, with seeds that count up; then it is held
+    against `thresholds`, and reported in files where they are named."""
+
+    check: Check
+    thresholds: tuple[Threshold, ...] = ()
+    repeat: int = 1
+    json: Path | None = None
+    junit: Path | None = None
+    html: Path | None = None
+
+
+async def check(plan: Plan, console: Console | None = None) -> int:
+    """Make the calls, show and report them: the exit code, the worst of all. Raises
+    `CannotCheck` when one could not be made, or was interrupted."""
+    console = console or Console(stderr=True, highlight=False)
+    stop = asyncio.Event()
+    process.on_signals(stop.set)
+    seed = plan.check.seed if plan.check.seed is not None else secrets.randbits(32)
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="ringback-check-") as spare:
+        try:
+            for number in range(plan.repeat):
+                asked = _turn(plan, number, seed + number, Path(spare))
+                made = _one(plan, asked, number, console)
+                outcomes.append(await _unless(stop, made))
+        finally:
+            # What was found before a call that could not be made is worth its report.
+            if outcomes:
+                await asyncio.to_thread(_report, plan, outcomes)
+                report_table.show_all(outcomes, console)
+    return tally(outcomes).exit_code
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Outcome]) -> Outcome:
+    """The result of the work, which is cancelled when somebody says stop."""
+    task = asyncio.create_task(work, name="check")
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise CannotCheck("interrupted", "Interrupted: nothing is proved.")
+        return task.result()
+    finally:
+        for one in (task, stopped):
+            one.cancel()
+        await asyncio.wait((task, stopped))
+
+
+async def _one(plan: Plan, asked: Check, number: int, console: Console) -> Outcome:
+    """One call, shown, judged, and kept only if it did not pass."""
+    with Progress(_head(asked), console=console) as progress:
+        observed = await run(asked, progress.watch)
+    stills = await asyncio.to_thread(stills_of, observed) if plan.html is not None else ()
+    outcome = conclude(observed, plan.thresholds, stills, map(progress.line, observed.steps))
+    if plan.repeat > 1:
+        console.print(Text(f"{number + 1}: {outcome.verdict.sentence}"), soft_wrap=True)
+    if outcome.verdict.state == "passed" and asked.artifacts is not None:
+        await asyncio.to_thread(discard, observed, asked.artifacts)
+    return outcome
+
+
+def _report(plan: Plan, outcomes: Sequence[Outcome]) -> None:
+    """Write the files that were asked for. Raises `CannotCheck` where one cannot be written."""
+    for path, dumps in (
+        (plan.json, report_json.dumps),
+        (plan.junit, report_junit.dumps),
+        (plan.html, lambda found: report_html.render(found).encode()),
+    ):
+        if path is None:
+            continue
+        try:
+            path.write_bytes(dumps(outcomes))
+        except OSError as error:
+            words = f"{path} cannot be written: {error.strerror}."
+            raise CannotCheck("bad_option", words) from error
+
+
+def _turn(plan: Plan, number: int, seed: int, spare: Path) -> Check:
+    """The check with the seed and the folder of its turn."""
+    folder = plan.check.artifacts
+    if folder is None and plan.html is not None:
+        folder = spare
+    if folder is not None and plan.repeat > 1:
+        folder = folder / f"{number + 1:04}"
+    return replace(plan.check, seed=seed, artifacts=folder)
+
+
+def discard(observed: Observed, folder: Path) -> None:
+    """Delete what was kept of a call that needs no looking into."""
+    for path in observed.files.values():
+        Path(path).unlink(missing_ok=True)
+    observed.files.clear()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _head(check: Check) -> str:
+    if check.between:
+        return f"Two peers call each other at {check.url}"
+    who = check.to if check.partner == "bot" else "a browser"
+    return f"Calling {who} at {check.url}"
+
+
+def stills_of(observed: Observed) -> list[Still]:
+    """The first and the worst picture that were kept of each direction, for a report."""
+    stills = []
+    for direction in observed.directions:
+        values = [seen.similarity for seen in direction.seen if seen.similarity is not None]
+        worst = f"least like what was sent ({min(values):.2f})" if values else ""
+        for what, caption in (("first", "first picture"), ("worst", worst)):
+            names = (f"{what}.png", f"{what}-{direction.receiver}.png")
+            for name in names:
+                if name in observed.files and caption:
+                    data = Path(observed.files[name]).read_bytes()
+                    stills.append(Still(direction.name, caption, data))
+    return stills
