@@ -11,7 +11,7 @@ half the number (modulo 32, 16 s): tone `stream` and tone `32 + number`, then th
 part of the band, nor two marks that sound at once, can make a third one of them.
 
 Locked to pictures: mark k is the moment k x `PERIOD` of the sender's clock from where picture 0
-was taken. `beside` says which picture that is, and how much later than it.
+was taken. `beside` says which picture that is.
 
 The twin that makes them in a browser is `static/js/chirps.js`.
 """
@@ -42,9 +42,11 @@ _STEP = round(PERIOD * RATE)
 _TONES = LOW + (HIGH - LOW) * (np.arange(2 * WORDS) + 0.5) / (2 * WORDS)
 _BAND = LOW - 100, HIGH + 100
 
-# A window is a part before the place where a mark may begin, the places, and a mark's length.
+# A window is a part before the places where a mark may begin, these, and a mark's length. Chirps
+# are looked for in the front of it: a part on from the places, and one to compare.
 _HOP = 1920
 _WINDOW = PART + _HOP + LENGTH + 60
+_FRONT = 10_800
 _DOWN = 6
 _SLOW = PART // _DOWN
 ALIKE = 0.45
@@ -66,11 +68,11 @@ class Heard(NamedTuple):
     level: float
 
 
-def beside(number: int, rate: float) -> tuple[int, float]:
-    """The picture that sound mark `number` goes with when pictures are `rate` a second: the last
-    one taken before or at the mark's begin, and the seconds from the one to the other."""
-    picture = math.floor(number * PERIOD * rate + 1e-9)
-    return picture, number * PERIOD - picture / rate
+def beside(number: int, rate: float) -> int | None:
+    """The picture that is taken when sound mark `number` begins, `rate` pictures a second; None
+    when the mark begins between two."""
+    picture = number * PERIOD * rate
+    return round(picture) if abs(picture - round(picture)) < 1e-9 else None
 
 
 class Chirps:
@@ -117,7 +119,7 @@ class Ear:
 
     def _look(self, window: NDArray[np.float32]) -> list[Heard]:
         """The marks that begin in the hop that comes a part after the window's first sample."""
-        alike, level = _compare(window)
+        alike, level = _compare(window[:_FRONT])
         # A few more to both sides, as a peak may lie a little otherwise in the next window.
         first, last = _SLOW - 2, _SLOW + _HOP // _DOWN + 2
         peak = first + int(alike[first:last].argmax())
@@ -151,8 +153,8 @@ def _compare(window: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 
 def _in_band(window: NDArray[np.float32]) -> NDArray[np.complex128]:
     """The spectrum of a window up to a sixth of the rate, nothing of it outside of the band."""
-    spectrum = np.fft.rfft(window)[: _WINDOW // _DOWN]
-    low, high = (round(edge * _WINDOW / RATE) for edge in _BAND)
+    spectrum = np.fft.rfft(window)[: _FRONT // _DOWN]
+    low, high = (round(edge * _FRONT / RATE) for edge in _BAND)
     spectrum[:low] = 0
     spectrum[high:] = 0
     return spectrum
@@ -181,7 +183,7 @@ def _symbol(sound: NDArray[np.float32]) -> tuple[int, int] | None:
     """The tone of the lower and of the upper half, if they are clear and pure."""
     shape, waves = _tones()
     shaped = sound * shape
-    power = np.abs(shaped @ waves) ** 2
+    power = np.square(waves @ shaped).reshape(2, -1).sum(axis=0)
     spectrum = np.abs(np.fft.rfft(shaped)) ** 2
     low, high = (round(edge * PART / RATE) for edge in _BAND)
     # Parseval: energy in the band, and of a sine that gives this power.
@@ -236,7 +238,7 @@ def _comfort() -> NDArray[np.int16]:
 @lru_cache(maxsize=1)
 def _template() -> tuple[NDArray[np.complex128], float, float]:
     """The chirp's spectrum, conjugated; its energy in a window; its RMS."""
-    chirp = np.zeros(_WINDOW, np.float32)
+    chirp = np.zeros(_FRONT, np.float32)
     chirp[:PART] = _chirp()
     spectrum = _in_band(chirp)
     energy = float((np.abs(np.fft.ifft(spectrum)) ** 2).sum())
@@ -244,8 +246,10 @@ def _template() -> tuple[NDArray[np.complex128], float, float]:
 
 
 @lru_cache(maxsize=1)
-def _tones() -> tuple[NDArray[np.float32], NDArray[np.complex64]]:
-    """The shape that a symbol is looked at through, and all tones (samples, tones)."""
+def _tones() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The shape that a symbol is looked at through; the cosines and then the sines of all tones
+    (tones, samples)."""
     shape = np.hanning(PART + 2)[1:-1]
-    waves = np.exp(-2j * np.pi * np.outer(np.arange(PART) / RATE, _TONES))
-    return shape.astype(np.float32), waves.astype(np.complex64)
+    turns = 2 * np.pi * np.outer(_TONES, np.arange(PART) / RATE)
+    waves = np.concatenate([np.cos(turns), np.sin(turns)])
+    return shape.astype(np.float32), waves.astype(np.float32)

@@ -19,6 +19,7 @@ from ringback.bots.media.payload import Codec
 
 from . import page_side
 from .artifacts import Keeper
+from .chirps import WORDS
 from .lag import Lag
 from .observed import Observed
 from .options import CannotCheck, NoCall, Options
@@ -141,6 +142,12 @@ def _complete(observed: Observed, check: Check, lag: Lag) -> Observed:
     return observed
 
 
+def two_streams(dice: random.Random) -> list[int]:
+    """Two streams of 12 bits that a word of sound, which says them modulo `WORDS`, tells apart."""
+    lowest = dice.sample(range(WORDS), 2)
+    return [low + WORDS * dice.randrange(1, 4096 // WORDS) for low in lowest]
+
+
 async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> list[Side | PageSide]:
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
     stack.callback(pool.shutdown, wait=False, cancel_futures=True)
@@ -148,7 +155,7 @@ async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> li
     name = f"check-{secrets.token_hex(3)}"
     alone = not check.between and check.partner == "bot"
     names = [name] if alone else [f"{name}-a", f"{name}-b"]
-    streams = dice.sample(range(1, 4096), 2)
+    streams = two_streams(dice)
     sides: list[Side | PageSide] = []
     if check.partner == "browser":
         page = PageSide(

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from ringback.bots.media.encoding import PACKET, Coded, SoundEncoder
 
-from .chirps import PERIOD, Chirps
+from .chirps import PERIOD, Chirps, beside
 from .marked import Find
 from .observed import SentChirp
 from .options import SOUND
@@ -72,8 +72,8 @@ class MarkedSounds:
         if begins >= (number + 1) * PACKET - 1e-9:
             return
         if at is not None:
-            together = begins * self._picture_rate if self._picture_rate is not None else 0.5
-            sequence = round(together) if abs(together - round(together)) < 1e-9 else None
+            rate = self._picture_rate
+            sequence = beside(self._next, rate) if rate is not None else None
             self.sent.append(SentChirp(self._next, at + begins - number * PACKET, sequence))
         self._next += 1
 
