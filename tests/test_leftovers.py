@@ -66,7 +66,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 async def test_a_message_outlives_the_process_that_recorded_it(shop: Shop) -> None:
     ann, bob, talk = await shop.begun()
     # What came last had not been written yet.
-    await talk.until("recording", 4.0)
+    await talk.until("recording", 6.0)
     shop.kill()
     change = await bob.event(p.VoicemailChange)
     assert (change.unheard, change.total) == (1, 1)
@@ -101,7 +101,7 @@ async def test_half_a_greeting_greets_nobody(shop: Shop) -> None:
     _, bob, missed = await shop.declined()
     assert missed
     talk = await shop.dial(bob, greeting=True)
-    await talk.until("recording", 4.0)
+    await talk.until("recording", 6.0)
     shop.kill()
     assert (await bob.event(p.Ended)).message.endswith("Your greeting is not saved.")
     assert "the usual greeting" in await shop.read("bob")
