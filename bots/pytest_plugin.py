@@ -23,13 +23,14 @@ import pytest
 if TYPE_CHECKING:
     from .calltest.assertions import Media
     from .calltest.stage import Stage
-    from .calltest.tools import Bots, Net
+    from .calltest.tools import Bots, Net, Pages
     from .calltest.verified import Call
 
 MARKERS = (
     "rtc_net(profile): let the calls of this test pass a made up network.",
     "rtc_codec(name, ...): run this test once with each codec of pictures: vp8, h264.",
     "rtc_relay_only: let media of this test go through a TURN server only.",
+    "rtc_browser: this test needs a browser; skipped with --rtc-browser=off.",
     "rtc_soak(seconds=0, calls=1): keep the calls on for so long; run the test so often.",
     "rtc_thresholds(text, ...): what fails a call of this test, like 'latency.p95 > 150ms'.",
 )
@@ -47,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rtc", "call tests that listen")
     add = group.addoption
     add("--rtc-url", metavar="URL", help="Test this Ringback; without it one is started.")
+    add("--rtc-browser", choices=("chromium", "off"), default="chromium",
+        help="The browser of tests with a page, or to skip them.")  # fmt: skip
     add("--rtc-net", metavar="PROFILE", help="A network that all calls pass, like train.")
     add("--rtc-seed", type=int, metavar="N", help="What chance is to do; told in the header.")
     add("--rtc-artifacts", choices=("off", "on", "retain-on-failure"), default="retain-on-failure",
@@ -187,6 +190,7 @@ def rtc_stage(
                 profile=calltest.network(_profile(item)),
                 shaped="net" in request.fixturenames,
                 strict=config.getoption("--rtc-strict"),
+                browser=config.getoption("--rtc-browser") != "off",
                 soak=float(soak.kwargs.get("seconds", 0)) if soak is not None else 0.0,
             )
         )
@@ -200,6 +204,14 @@ def rtc_stage(
 def bot(rtc_stage: Stage) -> Bots:
     """Makes peers: `ann = await bot("ann")`, and calls: `await bot.connect(ann, "echo")`."""
     made: Bots = _calltest().Bots(rtc_stage)
+    return made
+
+
+@pytest.fixture
+def browser_bot(rtc_stage: Stage) -> Pages:
+    """Makes people with a browser, who answer: `bob = await browser_bot("bob")`, and then
+    `await bot.connect(ann, bob)`."""
+    made: Pages = _calltest().Pages(rtc_stage)
     return made
 
 
@@ -248,6 +260,13 @@ def _file_name(nodeid: str) -> str:
 
 
 # --- around a test -----------------------------------------------------------------------------
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a browser, where none is wanted."""
+    marked = item.get_closest_marker("rtc_browser") is not None
+    if marked and item.config.getoption("--rtc-browser") == "off":
+        pytest.skip("--rtc-browser=off")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

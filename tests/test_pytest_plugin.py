@@ -221,6 +221,37 @@ def test_in_several_processes(project: Project) -> None:
     assert {call["seed"] for call in calls} == {7}
 
 
+BROWSER = """
+import pytest
+
+@pytest.mark.rtc_browser
+async def test_page(bot, browser_bot, media):
+    ann, bob = await bot("ann"), await browser_bot("bob", seconds=30)
+    await bot.connect(ann, bob)
+    await media.proved(ann, bob, within=30)
+    assert media.frames(bob).delivered > 0
+"""
+
+
+def test_a_page_in_a_browser(project: Project) -> None:
+    # What Chromium makes of a call on a small busy machine is not what is tested here.
+    loose = ("frames.loss", "sound.loss", "frames.damage", "sound.silent")
+    said = project.run(
+        BROWSER, *(f"--rtc-fail={name} > 100%" for name in loose),
+        "--rtc-fail=freezes.still > 1min", "--rtc-fail=frames.scale < 1%",
+        "--rtc-fail=skew.median > 9s", "--rtc-fail=skew.median < -9s",
+        "--rtc-fail=frames.repeated > 9999", passed=1,
+    )  # fmt: skip
+    assert "ann to bob" in said
+    assert "bob to ann" in said
+
+
+def test_without_a_browser(project: Project) -> None:
+    assert "--rtc-browser=off" in project.run(BROWSER, "--rtc-browser=off", "-rs", skipped=1)
+    unmarked = BROWSER.replace("@pytest.mark.rtc_browser", "")
+    project.run(unmarked, "--rtc-browser=off", skipped=1)
+
+
 # --- what must not pass ------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from .figures import Figures, Similarity
 from .freezes import Freezes
 from .hearing import STREAMS, Sounds
 from .observed import Direction
+from .page_side import PageSide
 from .proof import LEAST_PICTURES, LEAST_SOUNDS
 from .side import Side
 from .spread import Latency
@@ -37,55 +38,57 @@ class Media:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
-    async def proved(self, a: Side, b: Side | None = None, within: float = 2.0) -> None:
+    async def proved(
+        self, a: Side | PageSide, b: Side | PageSide | None = None, within: float = 2.0
+    ) -> None:
         """Picture and sound of each arrive at the other, whole and theirs, within so many seconds.
         Raises `AssertionError` that says what arrived instead. `b` is left out where `a` called
         an echo."""
-        call = self._stage.call_of(*filter(None, (a, b)))
+        call = self._stage.call_of(a, b) if b is not None else self._stage.call_of(a)
         before = [(len(d.seen), len(d.heard)) for d in call.directions()]
         if not await call.proved(within):
             raise AssertionError(self._unproved(call, within, before))
 
-    def figures(self, receiver: Side) -> Figures:
+    def figures(self, receiver: Side | PageSide) -> Figures:
         """All figures of what a peer receives."""
         call = self._stage.call_of(receiver)
         _, found = self._stage.look(call)
         return next(figures for figures in found if figures.receiver == receiver.name)
 
-    def frames(self, receiver: Side) -> Frames:
+    def frames(self, receiver: Side | PageSide) -> Frames:
         """Pictures as counts: `delivered`, `lost`, `repeated`, `reordered`, `damaged`..."""
         found = self.figures(receiver)
         if not found.frames.due:
             raise AssertionError(f"{found.name}: no picture was due yet.")
         return found.frames
 
-    def sound(self, receiver: Side) -> Sounds:
+    def sound(self, receiver: Side | PageSide) -> Sounds:
         """Sound: marked sounds as counts, gaps, silence, level and their latency."""
         found = self.figures(receiver)
         if not found.sound.seconds:
             raise AssertionError(f"{found.name}: no sound has arrived.")
         return found.sound
 
-    def latency(self, receiver: Side) -> Latency:
+    def latency(self, receiver: Side | PageSide) -> Latency:
         """How old pictures are when they are seen (marked sounds, in a call without pictures);
         seconds."""
         found = self.figures(receiver)
         latency = found.latency if "video" in found.kinds else found.sound.latency
         return _measured(latency, found, "nothing that arrived could be timed")
 
-    def freezes(self, receiver: Side) -> Freezes:
+    def freezes(self, receiver: Side | PageSide) -> Freezes:
         """How often and how long the picture stood still, as W3C's `webrtc-stats` counts it."""
         found = self.figures(receiver)
         if not found.frames.identified:
             raise AssertionError(f"{found.name}: no picture was seen that could stand still.")
         return found.freezes
 
-    def skew(self, receiver: Side) -> Skew:
+    def skew(self, receiver: Side | PageSide) -> Skew:
         """How far sound is ahead of the picture; seconds."""
         found = self.figures(receiver)
         return _measured(found.skew, found, "no sound was heard with a picture to compare it to")
 
-    def similarity(self, receiver: Side) -> Similarity:
+    def similarity(self, receiver: Side | PageSide) -> Similarity:
         """How like the pictures sent those are that arrived (SSIM, 0 to 1)."""
         found = self.figures(receiver)
         return _measured(found.similarity, found, "no picture was compared")

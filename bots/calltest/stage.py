@@ -15,23 +15,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from .artifacts import Keeper
+from .chirps import WORDS
 from .figures import Figures, figures
 from .lag import Lag
 from .observed import Observed
 from .options import Options
 from .packetlog import PacketLog
+from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
+from .run import page_url
 from .side import Side
 from .thresholds import Threshold
 from .verdict import Verdict, judge
 from .verified import Call
 
+_Side = TypeVar("_Side", Side, PageSide)
 Keep = Literal["off", "on", "retain-on-failure"]
 
 
@@ -49,6 +53,7 @@ class Plan:
     profile: Profile | None = None
     shaped: bool = False
     strict: bool = False
+    browser: bool = True
     soak: float = 0.0
 
 
@@ -79,6 +84,11 @@ class Judged:
         }
 
 
+def _unique(name: str) -> str:
+    # Tests may run beside each other at one exchange, which keeps names for a while.
+    return f"{name}-{secrets.token_hex(3)}"
+
+
 @dataclass(slots=True)
 class _Running:
     call: Call
@@ -105,20 +115,35 @@ class Stage:
         self._running: list[_Running] = []
         self._stack = AsyncExitStack()
         self._pool: ThreadPoolExecutor | None = None
+        self._words: list[int] = []
 
     # --- for the fixtures
 
     def make(self, name: str | None = None, token: str | None = None, **changes: Any) -> Side:
         """A peer that is not on the line yet; `name` is how its own begins. Raises `ValueError`
         in words, `TypeError` for what `Options` does not know."""
+        return Side(
+            self.plan.url, None if token else _unique(name or "peer"),
+            options=replace(self.plan.options, **changes), stream=self._stream(), token=token,
+            pool=self._workers(),
+        )  # fmt: skip
+
+    def make_page(self, name: str | None, seconds: float) -> PageSide:
+        """The same in a browser, for calls of at most so long."""
+        return PageSide(
+            page_url(self.plan.url), _unique(name or "page"), options=self.plan.options,
+            stream=self._stream(), seconds=seconds, ca=None, pool=self._workers(),
+        )  # fmt: skip
+
+    def _workers(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
-        # Tests may run beside each other at one exchange, which keeps names for a while.
-        name = f"{name or 'peer'}-{secrets.token_hex(3)}"
-        return Side(
-            self.plan.url, None if token else name, options=replace(self.plan.options, **changes),
-            stream=self._dice.randrange(1, 4096), token=token, pool=self._pool,
-        )  # fmt: skip
+        return self._pool
+
+    def _stream(self) -> int:
+        """One whose sounds no other of this test can be taken for, as long as there are any."""
+        self._words = self._words or self._dice.sample(range(WORDS), WORDS)
+        return self._words.pop() + WORDS * self._dice.randrange(1, 4096 // WORDS)
 
     def ask_for_call(self) -> Call:
         """The call that is to be on when the test begins."""
@@ -127,8 +152,8 @@ class Stage:
             self.ready = Call(*self._pair)
         return self.ready
 
-    async def enter(self, side: Side) -> Side:
-        """Bring a peer on the line, until the test is over."""
+    async def enter(self, side: _Side) -> _Side:
+        """Bring a peer on the line, until the test is over. Raises `CannotCheck`."""
         return await self._stack.enter_async_context(side)
 
     async def connect(self, call: Call) -> Call:
@@ -151,7 +176,7 @@ class Stage:
             self._lag.begin()
         return call
 
-    def call_of(self, *sides: Side) -> Call:
+    def call_of(self, *sides: Side | PageSide) -> Call:
         """The call that these peers have, or had. Raises `ValueError` in words."""
         for running in reversed(self._running):
             if all(side in running.call.sides for side in sides):

@@ -19,6 +19,7 @@ from .assertions import Media
 from .exchange import Exchange
 from .figures import NAMES, value
 from .options import CODECS, CannotCheck, Options
+from .page_side import PageSide
 from .profiles import Profile, profile
 from .side import Side
 from .stage import Judged, Plan, Stage
@@ -27,8 +28,8 @@ from .units import Unit, show
 from .verified import Call
 
 __all__ = [
-    "Bots", "CannotCheck", "Exchange", "Media", "Net", "Plan", "Stage", "judging", "network",
-    "options", "properties", "table", "threshold", "write",
+    "Bots", "CannotCheck", "Exchange", "Media", "Net", "Pages", "Plan", "Stage", "judging",
+    "network", "options", "properties", "table", "threshold", "write",
 ]  # fmt: skip
 
 VERSION = 1
@@ -57,10 +58,29 @@ class Bots:
         `rtc_bot_args`, for this peer alone. Raises `CannotCheck`, and `ValueError` in words."""
         return await self._stage.enter(self._stage.make(name, token, **_plain(args)))
 
-    async def connect(self, caller: Side, callee: Side | str) -> Call:
+    async def connect(self, caller: Side, callee: Side | PageSide | str) -> Call:
         """Let one call another, or somebody by name who sends everything back, like `echo`. The
         call is on when this returns; it ends with the test, and is judged. Raises `NoCall`."""
         return await self._stage.connect(Call(caller, callee))
+
+
+class Pages:
+    """People of a test in front of a browser: the real page, in headless Chromium."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def __call__(self, name: str | None = None, *, seconds: float = 20.0) -> PageSide:
+        """Somebody who answers one call of at most so many seconds, from now on until the test
+        is over. Without a browser the test is skipped; with `--rtc-strict` it fails."""
+        if not self._stage.plan.browser:
+            pytest.skip("--rtc-browser=off")
+        try:
+            return await self._stage.enter(self._stage.make_page(name, seconds))
+        except CannotCheck as error:
+            if error.code == "browser_missing" and not self._stage.plan.strict:
+                pytest.skip(str(error))
+            raise
 
 
 class Net:
