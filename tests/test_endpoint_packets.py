@@ -24,7 +24,7 @@ from ringback.bots.media.frames import Frame
 from ringback.bots.media.incoming import Incoming
 from ringback.bots.media.outgoing import MOST
 from ringback.bots.media.payload import packetise
-from ringback.bots.media.plane import Section
+from ringback.bots.media.plane import MAX_EARLY, Section
 from tests.planes import Wired
 from tests.tracks import section, vp8
 
@@ -121,10 +121,15 @@ async def test_a_packet_that_is_cut_off_is_dropped(end: Ended) -> None:
     assert end.plane.counts.dropped == {"malformed": 1}
 
 
-async def test_before_the_keys_nothing_is_opened(end: Ended) -> None:
-    end.dtls._rx_srtp = None
-    end.rtp(build(11))
+async def test_what_comes_before_the_keys_is_opened_with_them(end: Ended) -> None:
+    end.dtls._rx_srtp, keys = None, end.dtls._rx_srtp
+    for number in range(1, MAX_EARLY + 2):
+        end.rtp(build(11, number))
+    assert end.plane.counts.packets == 0
     assert end.plane.counts.dropped == {"early": 1}
+    end.dtls._rx_srtp = keys
+    end.rtp(build(11, MAX_EARLY + 2))
+    assert end.plane.counts.packets == MAX_EARLY + 1
 
 
 async def test_a_hole_is_asked_for_at_once(end: Ended) -> None:

@@ -106,14 +106,16 @@ def test_loss_is_what_did_not_come_and_order_does_not_matter() -> None:
     assert plane.loss == pytest.approx(1 / 6)
 
 
-def test_before_there_are_keys_everything_is_early() -> None:
+def test_what_comes_before_there_are_keys_is_returned_with_them() -> None:
     wired, plane = mirror()
     wired.dtls._rx_srtp, receiving = None, wired.dtls._rx_srtp
     wired.rtp(packet(THEIRS, 1))
-    assert plane.counts.dropped == {"early": 1}
+    assert wired.sent == []
     wired.dtls._rx_srtp = receiving
     wired.rtp(packet(THEIRS, 2))
-    assert len(wired.sent) == 1
+    assert wired.sent == [packet(OURS, 1), packet(OURS, 2)]
+    assert not plane.counts.dropped
+    assert plane._early == []
 
 
 def test_without_a_pair_nothing_is_sent_and_with_another_it_goes_there() -> None:

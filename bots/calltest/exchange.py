@@ -25,8 +25,9 @@ _READY = "Bots on the line:"
 
 
 class Exchange:
-    """Enter it; then `url` is where it is, and its bots are on the line. `arguments` are more
-    ones of `ringback serve`. `log` is the last of what it said. Entering raises `CannotCheck`
+    """Enter it; then `url` is where it is, and its bots are on the line, which take calls however
+    busy this machine is: a test judges that for itself. `arguments` are more ones of `ringback
+    serve`. `log` is the last of what it said. Entering raises `CannotCheck`
     when it does not start."""
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
@@ -49,7 +50,7 @@ class Exchange:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("RINGBACK_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ringback.server", "serve", "--port", "0",
-             "--data", self._folder.name, *self._arguments],
+             "--data", self._folder.name, "--bot-load", "1000", *self._arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=kept, text=True, errors="replace",
         )  # fmt: skip

@@ -15,7 +15,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
-from weakref import WeakKeyDictionary
 
 from aioice import stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
@@ -123,7 +122,7 @@ def gather_from(
     local address, with its transport. Each is offered under every `public` address of its
     family too; STUN and TURN servers are asked as ever. From where the peer's checks come is
     remembered for `proven`."""
-    _remember_checks(connection)
+    connection.check_incoming = _Checks(connection)  # type: ignore[method-assign]
 
     async def candidates(component: int, addresses: list[str]) -> list[Candidate]:
         made = protocols(addresses)
@@ -150,18 +149,19 @@ def gather_from(
     connection.get_component_candidates = candidates  # type: ignore[method-assign,assignment]
 
 
-_Checked = set[tuple[StunProtocol, tuple[str, int]]]
-_checked: WeakKeyDictionary[Connection, _Checked] = WeakKeyDictionary()
+class _Checks:
+    """Takes a connection's checks, and remembers from where authenticated ones came. Kept by the
+    connection itself, so that it ends with it."""
 
+    def __init__(self, connection: Connection) -> None:
+        self.seen: set[tuple[StunProtocol, tuple[str, int]]] = set()
+        self._connection = connection
 
-def _remember_checks(connection: Connection) -> None:
-    checked = _checked[connection] = set()
-
-    def incoming(message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
-        Connection.check_incoming(connection, message, addr, protocol)
-        checked.add((protocol, (addr[0], addr[1])))
-
-    connection.check_incoming = incoming  # type: ignore[method-assign]
+    def __call__(
+        self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol
+    ) -> None:
+        Connection.check_incoming(self._connection, message, addr, protocol)
+        self.seen.add((protocol, (addr[0], addr[1])))
 
 
 async def _in_time(
@@ -217,7 +217,8 @@ def proven(connection: Connection, protocol: StunProtocol, address: tuple[str, i
     there (RFC 8445, section 7). The latter alone must do: of two peers that both have relays
     each may settle on another pair, and aioice then breaks off its own check of the peer's.
     """
-    if (protocol, address) in _checked.get(connection, ()):
+    checks: object = connection.check_incoming
+    if isinstance(checks, _Checks) and (protocol, address) in checks.seen:
         return True
     return any(
         pair.protocol is protocol

@@ -78,6 +78,10 @@ class Counts:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
+MAX_EARLY = 128
+"""Packets kept until there are keys: a keyframe and some sound."""
+
+
 class Plane(ABC):
     """What becomes of one connection's media. `receive` takes SRTP and SRTCP datagrams.
 
@@ -94,6 +98,7 @@ class Plane(ABC):
         self._sections: list[Section] = []
         self._strangers: set[int] = set()
         self._cipher = parts.Cipher(dtls)
+        self._early: list[tuple[bytes, float]] = []
         self._nominations = parts.nominations(connection)
         self._pair: CandidatePair | None = None
         self._address: tuple[str, int] = ("", 0)
@@ -130,14 +135,30 @@ class Plane(ABC):
 
     def receive(self, data: bytes, at: float) -> None:
         """Take one packet of the peer, which arrived `at` a moment (monotonic, seconds)."""
-        if self._cipher.open_rtp is None and not self._cipher.ready:
-            self.counts.dropped["early"] += 1
-        elif self.guard.blocked:
+        if self._cipher.open_rtp is None and not self._keys_came(data, at):
+            return
+        if self.guard.blocked:
             self.counts.dropped["blocked"] += 1
         elif 192 <= data[1] <= 223:  # as rtp.is_rtcp
             self._rtcp(data, at)
         else:
             self._rtp(data, at)
+
+    def _keys_came(self, data: bytes, at: float) -> bool:
+        """Whether packets can be opened by now. Until then they are kept, as many as there is
+        room for: a peer that has its keys before we have ours begins with a keyframe (RFC 5764,
+        section 5.1.2, allows both keeping and dropping)."""
+        early = self._early
+        if not self._cipher.ready:
+            if len(early) < MAX_EARLY:
+                early.append((data, at))
+            else:
+                self.counts.dropped["early"] += 1
+            return False
+        self._early = []
+        for kept in early:
+            self.receive(*kept)
+        return True
 
     @abstractmethod
     def _rtp(self, data: bytes, at: float) -> None:

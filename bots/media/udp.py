@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from struct import Struct
 from typing import Any
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 _STAMPS = 35 if sys.platform == "linux" else None
 """SO_TIMESTAMPNS, and the name of what it brings."""
+_FORCED = (33, 32) if sys.platform == "linux" else (socket.SO_RCVBUF, socket.SO_SNDBUF)
+"""SO_RCVBUFFORCE and SO_SNDBUFFORCE."""
 _read_stamp = Struct("@ll").unpack_from
 _STAMP = socket.CMSG_SPACE(16)
 
@@ -129,8 +132,7 @@ def _open(address: str, ports: tuple[int, int] | None) -> socket.socket:
         made = socket.socket(family, socket.SOCK_DGRAM)
         try:
             made.setblocking(False)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                made.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+            _enlarge(made)
             made.bind((address, port))
         except OSError as error:
             made.close()
@@ -138,6 +140,15 @@ def _open(address: str, ports: tuple[int, int] | None) -> socket.socket:
         else:
             return made
     raise last
+
+
+def _enlarge(opened: socket.socket) -> None:
+    """Let a socket hold as much as we want, or as much as the system grants to everybody."""
+    for option, forced in zip((socket.SO_RCVBUF, socket.SO_SNDBUF), _FORCED, strict=True):
+        opened.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        # Beyond that only for who may administer the network, root for example.
+        with suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
 
 
 def _few(ports: tuple[int, int]) -> int:
