@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc to measure"),
 ]
 
-CALLS, WARM_UP, TOGETHER = 1000, 150, 4
+CALLS, WARM_UP, TOGETHER = 1000, 500, 4
 MEGABYTES = 4.0
 
 
