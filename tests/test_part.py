@@ -181,6 +181,34 @@ def test_what_was_made_in_a_pause_is_not_kept(tmp_path: Path) -> None:
     assert part.about.duration_ms == pytest.approx(1000 + 14_000 / 15, abs=70)
 
 
+def test_without_its_keyframe_no_picture_is_kept(tmp_path: Path) -> None:
+    """A keyframe made in the pause that arrives after it is not kept, nor what leans on it."""
+    part = Part(tmp_path)
+    part.file.take([*reports(1000.0), *(part.picture(n, 1000 + n / 15) for n in range(10))], 1001.5)
+    assert part.file.waiting == set()
+    part.line.pause(1001.0)
+    part.line.resume(1002.01)
+    # Made at 1002, a moment before the end of the pause.
+    part.file.take([part.picture(n, 1002.02 + (n - 30) / 15) for n in range(30, 40)], 1004.0)
+    assert part.file.waiting == {VIDEO}
+    again = part.picture(0, 1004.0)
+    keyframe = again.frame._replace(timestamp=2**32 + 60 * 6000)
+    part.file.take([Took(VIDEO, keyframe)], 1006.0)
+    assert part.file.waiting == set()
+    with av.open(str(part.finish())) as container:
+        assert len(list(container.decode(video=0))) == 11
+    assert part.about.video is not None
+    assert part.about.video.frames == 11
+
+
+def test_pictures_begin_with_a_keyframe(tmp_path: Path) -> None:
+    part = Part(tmp_path)
+    pictures = [part.picture(n, 1000 + n / 15) for n in range(25, 40)]
+    part.file.take([*reports(1000.0 - 25 / 15), *pictures], 1004.0)
+    with av.open(str(part.finish())) as container:
+        assert len(list(container.decode(video=0))) == 10
+
+
 def test_clusters_are_short_and_keyframes_open_them(tmp_path: Path) -> None:
     part = Part(tmp_path)
     part.file.take([*reports(1000.0), *(part.picture(n, 1000 + n / 15) for n in range(60))], 1010.0)

@@ -55,8 +55,9 @@ class PartFile:
     """The file of one participant: `take` what came, `finish` or `abandon` at the end.
 
     `expected`: codecs that were negotiated; they decide about the kind of file. `settled`: it is
-    known of every track what its sender's ticks mean, so frames are held but shortly. Every
-    method may raise `OSError`; what was written before stays playable.
+    known of every track what its sender's ticks mean, so frames are held but shortly. `waiting`:
+    tracks whose pictures are left out until a keyframe, which should be asked for. Every method
+    may raise `OSError`; what was written before stays playable.
     """
 
     def __init__(self, folder: Path, number: int, about: Participant, line: TimeLine) -> None:
@@ -75,6 +76,8 @@ class PartFile:
         self._last: dict[str, int] = {}
         self._floor = 0
         self.settled = True
+        self.waiting: set[Key] = set()
+        self._pictured: set[Key] = set()
         self._clock_at = -CLOCK_EVERY_MS
 
     @property
@@ -154,7 +157,25 @@ class PartFile:
         clocks, position = self._clocks, self._line.position
         places = [position(clocks[took.key].place(took.frame)) for took in ready]
         found = zip(places, ready, strict=True)
-        return [(place, took) for place, took in found if place is not None]
+        return [
+            (place, took)
+            for place, took in found
+            if self._follows(took, place is not None) and place is not None
+        ]
+
+    def _follows(self, took: Took, kept: bool) -> bool:
+        """Whether a frame can be decoded after those kept before it: when a picture was left out,
+        for it was made in a pause, those after it are of no use until a keyframe."""
+        key, frame = took.key, took.frame
+        if frame.kind != "video":
+            return kept
+        if kept and (frame.keyframe or key in self._pictured):
+            self._pictured.add(key)
+            self.waiting.discard(key)
+            return True
+        self._pictured.discard(key)
+        self.waiting.add(key)
+        return False
 
     def _write(self, placed: list[tuple[float, Took]]) -> None:
         if not placed:

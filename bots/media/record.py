@@ -216,9 +216,10 @@ class Recording:
                 await self._wait(until_next(every, time.monotonic()))
                 await self._flush()
                 now = time.monotonic()
-                if now - refreshed >= KEYFRAME_EVERY:
-                    refreshed = now
-                    for part in self._parts.values():
+                due = now - refreshed >= KEYFRAME_EVERY
+                refreshed = now if due else refreshed
+                for part in self._parts.values():
+                    if due or part.file.waiting:
                         part.ask_keyframes()
                 if now - noted >= NOTE_EVERY or self._noted != self._places():
                     noted, self._noted = now, self._places()
