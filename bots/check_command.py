@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from .call_command import UNUSABLE, duration
+from .arguments import ca_option, duration, existing, log_level_option, refuse
 
 if TYPE_CHECKING:
     from .calltest.checking import Plan
@@ -129,14 +129,8 @@ class _Check(click.Command):
     envvar="RINGBACK_BOT_TOKEN",
     help="Call as the bot of this token; again for who is called. [RINGBACK_BOT_TOKEN]",
 )
-@click.option("--ca", type=Path, metavar="PEM", help="Certificates to trust for https.")
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning"]),
-    default="warning",
-    show_default=True,
-    help="What is logged.",
-)
+@ca_option
+@log_level_option("warning")
 def check(
     url: str, to: str, between: bool, partner: str, seconds: float, codec: str,
     size: tuple[int, int], rate: float, audio_only: bool, relay: bool, net: str | None,
@@ -156,8 +150,6 @@ def check(
     from . import process
 
     process.log_to_stderr(log_level)
-    if ca is not None and not ca.is_file():
-        _refuse(f"There is no file {ca}.")
     try:
         from .calltest.checking import Plan
         from .calltest.options import CODECS
@@ -167,8 +159,9 @@ def check(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("ringback"):
             raise
-        _refuse(f"Call tests need {error.name}: pip install 'ringback[check]'.")
+        refuse(f"Call tests need {error.name}: pip install 'ringback[check]'.")
     try:
+        existing(ca)
         process.socket_url(url)
         asked = Check(
             url, to, between, cast(Partner, partner), seconds, CODECS[codec], size, rate,
@@ -177,7 +170,7 @@ def check(
         )  # fmt: skip
         plan = Plan(asked, tuple(map(threshold, fails)), repeat, json_file, junit, html)
     except ValueError as error:
-        _refuse(str(error))
+        refuse(str(error))
     sys.exit(_run(plan))
 
 
@@ -192,9 +185,4 @@ def _run(plan: Plan) -> int:
         try:
             return runner.run(checking.check(plan))
         except CannotCheck as error:
-            _refuse(str(error))
-
-
-def _refuse(line: str) -> NoReturn:
-    click.echo(f"ringback: {line}", err=True)
-    sys.exit(UNUSABLE)
+            refuse(str(error))

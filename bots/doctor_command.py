@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .call_command import UNUSABLE, duration
+from .arguments import ca_option, duration, existing, refuse, token_option
 
 if TYPE_CHECKING:
     from .calltest.doctor import Plan
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
 @click.argument("url")
 @click.option("--to", default="echo", show_default=True, metavar="NAME", help="Who is called.")
 @click.option("--as", "name", metavar="NAME", help="Who calls; a new name if not given.")
-@click.option(
-    "--token",
-    metavar="TOKEN",
-    envvar="RINGBACK_BOT_TOKEN",
-    help="Call as the bot of this token. [RINGBACK_BOT_TOKEN]",
-)
-@click.option("--ca", type=Path, metavar="PEM", help="Certificates to trust for https.")
+@token_option
+@ca_option
 @click.option(
     "--patience",
     type=duration,
@@ -52,13 +47,11 @@ def doctor(
 
     process.log_to_stderr("warning")
     try:
-        if ca is not None and not ca.is_file():
-            raise ValueError(f"There is no file {ca}.")
+        existing(ca)
         plan = Plan(process.socket_url(url), to, name, token, ca, patience)
         sys.exit(_run(plan, as_json))
     except (ValueError, CannotExamine) as error:
-        click.echo(f"ringback: {error}", err=True)
-        sys.exit(UNUSABLE)
+        refuse(str(error))
 
 
 def _run(plan: Plan, print_json: bool) -> int:

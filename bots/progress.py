@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from .dial import Dialled, State
+from .display import Display
 from .measure import Flow, Measured
 
 LEAST = 0.25
@@ -26,12 +24,12 @@ _WORDS: dict[State, str] = {
 _KINDS = {"audio": "sound", "video": "picture"}
 
 
-class Progress:
+class Progress(Display):
     """Shows one call on standard error, and at the end how it went. Enter it first."""
 
     def __init__(self, to: str, *, shown: bool = True, console: Console | None = None) -> None:
+        super().__init__(shown=shown, console=console)
         self._to = to
-        self._console = console or Console(stderr=True, highlight=False, quiet=not shown)
         self._state: State = "calling"
         self._began = time.monotonic()
         self._connected: float | None = None
@@ -39,24 +37,9 @@ class Progress:
         self._rates: dict[str, tuple[float, float, float]] = {}
         self._measured = Measured()
         self._spinner = Spinner("dots")
-        self._live = Live(
-            console=self._console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
 
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        else:
-            self._say("calling")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+    def _begin(self) -> None:
+        self._say("calling")
 
     def reach(self, state: State) -> None:
         """The call is so far."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from .arguments import refuse
+
 if TYPE_CHECKING:
     from .library import Found
     from .media.sidecar import Sidecar
 
-FAILED, UNUSABLE = 1, 2
+FAILED = 1
 
 Command = Callable[..., None]
 
@@ -41,7 +43,7 @@ def list_(data: Path, as_json: bool) -> None:
     try:
         found = find(data)
     except OSError as error:
-        _refuse(f"{data} cannot be read: {error.strerror}.")
+        refuse(f"{data} cannot be read: {error.strerror}.")
     if as_json:
         _print_json([one.about for one in found if one.about is not None])
     elif not found:
@@ -83,12 +85,12 @@ def compose(id: str, output: Path | None, data: Path, force: bool) -> None:
     found, about = _one(data, id)
     if about.ended is None:
         words = "is still being recorded" if found.running() else "was not finished: repair it"
-        _refuse(f"The recording {found.id} {words}.")
+        refuse(f"The recording {found.id} {words}.")
     output = output or Path(f"{found.id}.mp4")
     if output.suffix.lower() != ".mp4":
-        _refuse(f"{output}: a film ends in .mp4.")
+        refuse(f"{output}: a film ends in .mp4.")
     if output.exists() and not force:
-        _refuse(f"{output} is there already; --force replaces it.")
+        refuse(f"{output} is there already; --force replaces it.")
     _compose(found, about, output)
     click.echo(f"{output} is ready.")
 
@@ -137,7 +139,7 @@ def repair(ids: tuple[str, ...], data: Path) -> None:
     try:
         found = [_found(data, id) for id in ids] or find(data)
     except OSError as error:
-        _refuse(f"{data} cannot be read: {error.strerror}.")
+        refuse(f"{data} cannot be read: {error.strerror}.")
     done = [_repair(one, named=bool(ids)) for one in found]
     if not any(done) and not ids:
         click.echo("There is nothing to finish.")
@@ -174,9 +176,9 @@ def _found(data: Path, id: str) -> Found:
     try:
         return one(data, id)
     except NoSuchRecording as error:
-        _refuse(str(error))
+        refuse(str(error))
     except OSError as error:
-        _refuse(f"{data} cannot be read: {error.strerror}.")
+        refuse(f"{data} cannot be read: {error.strerror}.")
 
 
 def _one(data: Path, id: str) -> tuple[Found, Sidecar]:
@@ -205,8 +207,3 @@ def _print_json(what: object) -> None:
 def _fail(line: str) -> NoReturn:
     click.echo(f"ringback: {line}", err=True)
     sys.exit(FAILED)
-
-
-def _refuse(line: str) -> NoReturn:
-    click.echo(f"ringback: {line}", err=True)
-    sys.exit(UNUSABLE)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-UNUSABLE = 2
+from .arguments import ca_option, existing, log_level_option, refuse
 
 
 @click.command()
@@ -28,7 +27,7 @@ UNUSABLE = 2
     envvar="RINGBACK_BOT_TOKEN",
     help="From `ringback bot token`. [RINGBACK_BOT_TOKEN]",
 )
-@click.option("--ca", type=Path, metavar="PEM", help="Certificates to trust for https.")
+@ca_option
 @click.option(
     "--max-calls",
     type=click.IntRange(1, 100_000),
@@ -72,13 +71,7 @@ UNUSABLE = 2
     metavar="RANGE|private|local-names",
     help="Private networks that callers may name; several are allowed.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning"]),
-    default="info",
-    show_default=True,
-    help="What is logged.",
-)
+@log_level_option("info")
 @click.option("--with-parent", is_flag=True, hidden=True)
 def run(
     file: str, server: str, token: str, ca: Path | None, max_calls: int | None, max_load: float,
@@ -103,15 +96,14 @@ def run(
     process.log_to_stderr(log_level)
     try:
         url = process.socket_url(server)
-        if ca is not None and not ca.is_file():
-            raise ValueError(f"There is no file {ca}.")
+        existing(ca)
         network = read_network(media_ports, public_address, allow_peers)
         # Also where workers will run it: what is wrong with it is then said once.
         bot = load(file)
     except (ValueError, CannotLoad) as error:
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        _refuse(str(error))
+        refuse(str(error))
     options = keep.Options(url, token, ca, max_calls, max_load, drain, network)
     if workers > 1:
         again = many.flags(media_ports, public_address, allow_peers)
@@ -119,8 +111,3 @@ def run(
     else:
         code = keep.run(bot, options, with_parent=with_parent)
     sys.exit(code)
-
-
-def _refuse(line: str) -> NoReturn:
-    click.echo(f"ringback: {line}", err=True)
-    sys.exit(UNUSABLE)

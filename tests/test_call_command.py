@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from ringback import bots
-from ringback.bots.call_command import duration
+from ringback.bots.arguments import duration
 from ringback.bots.measure import Flow, Measured
 from ringback.bots.progress import Progress
 from ringback.server.identity import mint_bot_token

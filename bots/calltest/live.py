@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
+
+from ringback.bots.display import Display
 
 from .observed import Direction, Observed, Step
 from .span import offsets
@@ -28,35 +26,20 @@ _WORDS = {
 }
 
 
-class Progress:
+class Progress(Display):
     """Shows one call test on standard error; on what is no terminal, a line for each step. Enter
     it, and give `watch` to `run`."""
 
     def __init__(self, head: str, *, shown: bool = True, console: Console | None = None) -> None:
+        super().__init__(shown=shown, console=console)
         self._head = head
-        self._console = console or Console(stderr=True, highlight=False, quiet=not shown)
         self._told: set[Step] = set()
         self._first: float | None = None
         self._observed: Observed | None = None
         self._spinner = Spinner("dots", head)
-        self._live = Live(
-            console=self._console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
 
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        else:
-            self._console.print(Text(f"{self._head}."))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+    def _begin(self) -> None:
+        self._console.print(Text(f"{self._head}."))
 
     def watch(self, observed: Observed) -> None:
         """Take what there is by now."""
