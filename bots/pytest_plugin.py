@@ -290,7 +290,7 @@ def pytest_runtest_makereport(
         item.user_properties += _calltest().properties(judged)
     report = yield
     if judged:
-        setattr(report, _RESULTS, [one.plain() for one in judged])
+        setattr(report, _RESULTS, [_calltest().plain(one) for one in judged])
     return report
 
 

@@ -19,7 +19,7 @@ from ringback.bots.calltest.chirps import WORDS
 from ringback.bots.calltest.figures import figures
 from ringback.bots.calltest.observed import Observed
 from ringback.bots.calltest.options import CannotCheck, NoCall, Options
-from ringback.bots.calltest.run import Check, run, two_streams
+from ringback.bots.calltest.run import Check, run, streams
 from ringback.bots.calltest.side import Side
 from ringback.bots.calltest.verdict import judge
 from ringback.bots.calltest.verified import Call, verified
@@ -60,7 +60,7 @@ def held(observed: Observed) -> None:
 
 def test_two_streams_sound_otherwise() -> None:
     for seed in range(2000):
-        one, other = two_streams(random.Random(seed))
+        one, other = streams(random.Random(seed), 2)
         assert 0 < one < 4096
         assert 0 < other < 4096
         assert one % WORDS != other % WORDS

@@ -52,7 +52,7 @@ class Media:
     def figures(self, receiver: Side | PageSide) -> Figures:
         """All figures of what a peer receives."""
         call = self._stage.call_of(receiver)
-        _, found = self._stage.look(call)
+        found = self._stage.judge(call).figures
         return next(figures for figures in found if figures.receiver == receiver.name)
 
     def frames(self, receiver: Side | PageSide) -> Frames:

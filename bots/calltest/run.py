@@ -126,10 +126,6 @@ async def run(check: Check, watch: Watch | None = None) -> Observed:
         finally:
             await call.end()
         observed = _complete(call.observed(), check, lag)
-        if call.refused:
-            observed.troubles.append(
-                f"{call.refused} frames came faster than this machine could look at them."
-            )
         if keeper is not None:
             await keeper.keep(observed, relay.log if relay is not None else None)
         return observed
@@ -142,9 +138,10 @@ def _complete(observed: Observed, check: Check, lag: Lag) -> Observed:
     return observed
 
 
-def two_streams(dice: random.Random) -> list[int]:
-    """Two streams of 12 bits that a word of sound, which says them modulo `WORDS`, tells apart."""
-    lowest = dice.sample(range(WORDS), 2)
+def streams(dice: random.Random, count: int) -> list[int]:
+    """Streams of 12 bits, at most `WORDS`, that a word of sound, which says them modulo `WORDS`,
+    tells apart."""
+    lowest = dice.sample(range(WORDS), count)
     return [low + WORDS * dice.randrange(1, 4096 // WORDS) for low in lowest]
 
 
@@ -155,11 +152,11 @@ async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> li
     name = f"check-{secrets.token_hex(3)}"
     alone = not check.between and check.partner == "bot"
     names = [name] if alone else [f"{name}-a", f"{name}-b"]
-    streams = two_streams(dice)
+    ours, theirs = streams(dice, 2)
     sides: list[Side | PageSide] = []
     if check.partner == "browser":
         page = PageSide(
-            page_url(check.url), names[1], options=check.options, stream=streams[1],
+            page_url(check.url), names[1], options=check.options, stream=theirs,
             seconds=check.seconds, ca=check.ca, pool=pool,
         )  # fmt: skip
         sides.append(await stack.enter_async_context(page))
@@ -167,7 +164,8 @@ async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> li
         token = check.tokens[number] if number < len(check.tokens) else None
         side = Side(
             check.url, None if token else names[number],
-            options=check.options, stream=streams[number], token=token, ca=check.ca, pool=pool,
+            options=check.options, stream=(ours, theirs)[number], token=token, ca=check.ca,
+            pool=pool,
         )  # fmt: skip
         sides.insert(number, await stack.enter_async_context(side))
     return sides

@@ -17,22 +17,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import msgspec
-
 from .artifacts import Keeper
 from .chirps import WORDS
-from .figures import Figures, figures
 from .lag import Lag
-from .observed import Observed
 from .options import Options
+from .outcome import Outcome, conclude
 from .packetlog import PacketLog
 from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
-from .run import page_url
+from .run import page_url, streams
 from .side import Side
 from .thresholds import Threshold
-from .verdict import Verdict, judge
 from .verified import Call
 
 _Side = TypeVar("_Side", Side, PageSide)
@@ -57,33 +53,6 @@ class Plan:
     soak: float = 0.0
 
 
-@dataclass(slots=True)
-class Judged:
-    """One call, with everything that came of it."""
-
-    call: Call
-    observed: Observed
-    figures: list[Figures]
-    verdict: Verdict
-
-    def plain(self) -> dict[str, Any]:
-        """As what JSON can hold."""
-        return {
-            "to": self.observed.to,
-            "seconds": round(self.observed.seconds, 3),
-            "seed": self.observed.seed,
-            "network": self.observed.network,
-            "verdict": self.verdict.state,
-            "sentence": self.verdict.sentence,
-            "reasons": [
-                {"code": str(r.code), "sentence": r.sentence, "direction": r.direction}
-                for r in self.verdict.reasons
-            ],
-            "directions": [msgspec.to_builtins(found, str_keys=True) for found in self.figures],
-            "files": dict(self.observed.files),
-        }
-
-
 def _unique(name: str) -> str:
     # Tests may run beside each other at one exchange, which keeps names for a while.
     return f"{name}-{secrets.token_hex(3)}"
@@ -106,7 +75,7 @@ class Stage:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.profile = plan.profile
-        self.judged: list[Judged] = []
+        self.judged: list[Outcome] = []
         self.ready: Call | None = None
         self.relays: list[Relay] = []
         self._lag = Lag()
@@ -115,7 +84,7 @@ class Stage:
         self._running: list[_Running] = []
         self._stack = AsyncExitStack()
         self._pool: ThreadPoolExecutor | None = None
-        self._words: list[int] = []
+        self._streams: list[int] = []
 
     # --- for the fixtures
 
@@ -142,8 +111,8 @@ class Stage:
 
     def _stream(self) -> int:
         """One whose sounds no other of this test can be taken for, as long as there are any."""
-        self._words = self._words or self._dice.sample(range(WORDS), WORDS)
-        return self._words.pop() + WORDS * self._dice.randrange(1, 4096 // WORDS)
+        self._streams = self._streams or streams(self._dice, WORDS)
+        return self._streams.pop()
 
     def ask_for_call(self) -> Call:
         """The call that is to be on when the test begins."""
@@ -184,26 +153,13 @@ class Stage:
         names = " and ".join(side.name for side in sides)
         raise ValueError(f"{names} had no call in this test.")
 
-    def look(self, call: Call) -> tuple[Observed, list[Figures]]:
-        """What there is of a call by now."""
-        observed = self._complete(call)
-        return observed, [figures(direction, observed) for direction in observed.directions]
-
-    def judge(self, call: Call) -> Judged:
+    def judge(self, call: Call) -> Outcome:
         """What would be said of a call if it were over now."""
-        observed, found = self.look(call)
-        return Judged(call, observed, found, judge(observed, found, self.plan.thresholds))
-
-    def _complete(self, call: Call) -> Observed:
         observed = call.observed()
         observed.lag, observed.seed = self._lag.worst, self.plan.seed
         if self.profile is not None:
             observed.network = self.profile.name
-        if call.refused:
-            observed.troubles.append(
-                f"{call.refused} frames came faster than this machine could look at them."
-            )
-        return observed
+        return conclude(observed, self.plan.thresholds)
 
     # --- around a test
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .hearing import Chirped
 from .identity import Identified
-from .observed import Direction
+from .observed import Direction, SeenPicture
 from .spread import median
 from .units import about
 
@@ -47,12 +47,16 @@ class Skew:
 def picture_times(direction: Direction, found: Identified) -> list[tuple[float, float]]:
     """When each identified picture was taken, by the sender's clock, and how long it took until
     it was shown; in the order in which they were taken."""
+    return sorted(_ways(direction, found, lambda seen: seen.shown))
+
+
+def _ways(
+    direction: Direction, found: Identified, until: Callable[[SeenPicture], float]
+) -> list[tuple[float, float]]:
+    """When each identified picture was taken and how long it took, in the order of sequences."""
     taken = {picture.sequence: picture.at for picture in direction.sent}
     offset = direction.clocks.offset
-    return sorted(
-        (taken[sequence], seen.shown - taken[sequence] - offset)
-        for sequence, seen in found.first.items()
-    )
+    return [(taken[s], until(found.first[s]) - taken[s] - offset) for s in sorted(found.first)]
 
 
 def skew(direction: Direction, found: Identified, sounds: Sequence[Chirped]) -> Skew:
@@ -61,10 +65,7 @@ def skew(direction: Direction, found: Identified, sounds: Sequence[Chirped]) -> 
     nothing of the call."""
     biases = direction.bias.get("video", 0.0) - direction.bias.get("audio", 0.0)
     taken = {picture.sequence: picture.at for picture in direction.sent}
-    pictures = sorted(
-        (taken[sequence], seen.arrived - taken[sequence] - direction.clocks.offset)
-        for sequence, seen in found.first.items()
-    )
+    pictures = sorted(_ways(direction, found, lambda seen: seen.arrived))
     values = []
     for chirp in sounds:
         at = chirp.sent.at
@@ -103,11 +104,7 @@ def jump(direction: Direction, found: Identified) -> float | None:
     """
     if found.jump is not None:
         return found.jump
-    taken = {picture.sequence: picture.at for picture in direction.sent}
-    ways = [
-        (taken[s], found.first[s].shown - taken[s] - direction.clocks.offset)
-        for s in sorted(found.first)
-    ]
+    ways = _ways(direction, found, lambda seen: seen.shown)
     for place in range(_EACH_SIDE, len(ways) - _EACH_SIDE + 1):
         (before, took), (after, takes) = ways[place - 1], ways[place]
         # By the least of several on each side: one that is late alone is no jump.

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 from rich.table import Table
@@ -17,19 +18,21 @@ from rich.text import Text
 
 from .assertions import Media
 from .exchange import Exchange
-from .figures import NAMES, value
+from .figures import NAMES
 from .options import CODECS, CannotCheck, Options
+from .outcome import Outcome
 from .page_side import PageSide
 from .profiles import Profile, profile
+from .rows import measured
 from .side import Side
-from .stage import Judged, Plan, Stage
+from .stage import Plan, Stage
 from .thresholds import threshold
 from .units import Unit, show
 from .verified import Call
 
 __all__ = [
     "Bots", "CannotCheck", "Exchange", "Media", "Net", "Pages", "Plan", "Stage", "judging",
-    "network", "options", "properties", "table", "threshold", "write",
+    "network", "options", "plain", "properties", "table", "threshold", "write",
 ]  # fmt: skip
 
 VERSION = 1
@@ -150,7 +153,7 @@ def judging(stage: Stage, test: Callable[..., Awaitable[Any]]) -> Callable[..., 
     return judged
 
 
-def _conclude(judged: Judged, strict: bool) -> None:
+def _conclude(judged: Outcome, strict: bool) -> None:
     if judged.verdict.state == "passed":
         return
     lines = [judged.verdict.sentence]
@@ -165,18 +168,35 @@ def _conclude(judged: Judged, strict: bool) -> None:
     pytest.fail("\n".join(lines), pytrace=False)
 
 
-def properties(calls: Sequence[Judged]) -> list[tuple[str, object]]:
+def plain(outcome: Outcome) -> dict[str, Any]:
+    """A call as what JSON can hold: all figures, as they are named in Python."""
+    observed, verdict = outcome.observed, outcome.verdict
+    return {
+        "to": observed.to,
+        "seconds": round(observed.seconds, 3),
+        "seed": observed.seed,
+        "network": observed.network,
+        "verdict": verdict.state,
+        "sentence": verdict.sentence,
+        "reasons": [
+            {"code": str(r.code), "sentence": r.sentence, "direction": r.direction}
+            for r in verdict.reasons
+        ],
+        "directions": [msgspec.to_builtins(found, str_keys=True) for found in outcome.figures],
+        "files": dict(observed.files),
+    }
+
+
+def properties(calls: Sequence[Outcome]) -> list[tuple[str, object]]:
     """The figures of calls as properties for JUnit, `rtc.ann to bob.latency.p95`, in the units
     that they are kept in (seconds, shares, bits a second)."""
     found: list[tuple[str, object]] = []
-    for number, judged in enumerate(calls, 1):
+    for number, outcome in enumerate(calls, 1):
         before = f"rtc.{number}." if len(calls) > 1 else "rtc."
-        found.append((f"{before}verdict", judged.verdict.state))
-        for figures in judged.figures:
-            for name in NAMES:
-                measured = value(figures, name)
-                if measured is not None:
-                    found.append((f"{before}{figures.name}.{name}", measured))
+        found.append((f"{before}verdict", outcome.verdict.state))
+        for figures in outcome.figures:
+            values = measured(figures).items()
+            found += [(f"{before}{figures.name}.{name}", value) for name, value in values]
     return found
 
 

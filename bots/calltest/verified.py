@@ -208,7 +208,13 @@ class Call:
             restarts=self._restarts or sum(side.restarts for side in self.sides),
             ending=self.ending,
             reason=self.reason,
+            troubles=self._troubles(),
         )
+
+    def _troubles(self) -> list[str]:
+        if not self.refused:
+            return []
+        return [f"{self.refused} frames came faster than this machine could look at them."]
 
     @property
     def refused(self) -> int:
