@@ -140,9 +140,9 @@ class Bare:
         self.sock.close()
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
+async def eventually(holds: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait until something of the server's inside holds that nobody is told of."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while True:
             if holds():
                 return

@@ -55,6 +55,10 @@ class Shop(Town):
         [bots] = self.bots()
         bots.kill()
 
+    async def tidied(self) -> None:
+        """Wait until the bots that are started next have cleared up."""
+        await eventually(lambda: not list(self.data.glob("voicemail/*")), patience=60)
+
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
@@ -81,7 +85,7 @@ async def test_a_message_outlives_the_process_that_recorded_it(shop: Shop) -> No
     sound = play(folder / found[2]).sound
     assert 1 <= sum(frame.samples for frame in sound) / 48_000 < 10
     assert pitch(sound[20:]) == pytest.approx(TONE, rel=0.05)
-    await eventually(lambda: not (folder / MARK).exists())
+    await eventually(lambda: not (folder / MARK).exists(), patience=60)
 
 
 async def test_what_was_too_short_when_it_broke_off_is_not_sent(shop: Shop) -> None:
@@ -94,7 +98,7 @@ async def test_what_was_too_short_when_it_broke_off_is_not_sent(shop: Shop) -> N
     assert ended.reason is p.Reason.LOST
     assert ended.message.endswith("Nothing was sent.")
     assert "No messages" in await shop.read("bob")
-    await eventually(lambda: not list(shop.data.glob("voicemail/*")))
+    await shop.tidied()
 
 
 async def test_half_a_greeting_greets_nobody(shop: Shop) -> None:
@@ -105,7 +109,7 @@ async def test_half_a_greeting_greets_nobody(shop: Shop) -> None:
     shop.kill()
     assert (await bob.event(p.Ended)).message.endswith("Your greeting is not saved.")
     assert "the usual greeting" in await shop.read("bob")
-    await eventually(lambda: not list(shop.data.glob("voicemail/*")))
+    await shop.tidied()
 
 
 async def test_what_the_exchange_did_not_take_is_told_again(

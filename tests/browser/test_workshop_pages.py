@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
+from ringback.server.keys import EXCHANGE
 from tests.browser.person import PATIENCE, NewPerson, Person
 from tests.running import Server
 
@@ -17,6 +20,14 @@ async def workshop(url: str, new_person: NewPerson, name: str) -> Person:
     await person.page.evaluate(WORKSHOP, name)
     await told(person, "connection")
     return person
+
+
+async def reachable(server: Server, name: str) -> None:
+    """Wait until somebody who has logged in can be called: nothing tells the workshop's page."""
+    exchange = server.app[EXCHANGE]
+    async with asyncio.timeout(PATIENCE):
+        while await exchange.engine.claim_of(name.lower(), time.time()) is None:
+            await asyncio.sleep(0.01)
 
 
 async def told(person: Person, type_: str) -> None:
@@ -56,6 +67,7 @@ async def test_a_person_on_our_page_calls_the_workshop(
     bob = await new_person(server.url, "Bob")
     await bob.open_calls()
     wanda = await workshop(server.url, new_person, "Wanda")
+    await reachable(server, "Wanda")
     await bob.call("Wanda")
     await told(wanda, "call_received")
     await wanda.page.evaluate("workshop.answer()")
@@ -71,6 +83,7 @@ async def test_two_pages_of_the_workshop_call_each_other(
 ) -> None:
     wanda = await workshop(server.url, new_person, "Wanda")
     walt = await workshop(server.url, new_person, "Walt")
+    await reachable(server, "Walt")
     await wanda.page.evaluate("workshop.call('Walt')")
     await told(walt, "call_received")
     await walt.page.evaluate("workshop.answer()")
