@@ -89,7 +89,9 @@ def frames(direction: Direction, found: Identified, span: Span, worst: float | N
 
 
 def expected(direction: Direction, found: Identified, span: Span, worst: float | None) -> list[int]:
-    """The sequences of the pictures that were due."""
+    """The sequences of the pictures that were due: of the call as `span` says, from the first
+    that came through on (see `Span.opened`)."""
+    span = span.opened(p.at for p in direction.sent if p.sequence in found.first)
     return [
         picture.sequence
         for picture in direction.sent

@@ -100,18 +100,14 @@ def figures(direction: Direction, observed: Observed) -> Figures:
         receiver=direction.receiver,
         kinds=tuple(direction.kinds),
         round_trip=direction.round_trip,
-        frames=counting.frames(
-            direction, found, judged.opened(at for at, _ in pictures), latency.worst
-        ),
+        frames=counting.frames(direction, found, judged, latency.worst),
         freezes=freezes.freezes(
             sorted(seen.shown for seen in direction.seen),
             fresh,
             judged.end + direction.clocks.offset,
         ),
         latency=latency,
-        sound=hearing.sounds(
-            direction, told, judged.opened(chirp.sent.at for chirp in told.chirps), heard
-        ),
+        sound=hearing.sounds(direction, told, judged, heard),
         skew=timing.skew(direction, found, told.chirps),
         similarity=_similarity(found),
         video=flow(direction, "video"),

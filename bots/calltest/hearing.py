@@ -111,7 +111,9 @@ def _source(direction: Direction, heard: HeardChirp) -> Chirped | None:
 
 
 def sounds(direction: Direction, told: Told, span: Span, latency: Latency) -> Sounds:
-    """The sound of a direction as figures."""
+    """The sound of a direction as figures. What is due is so from the first marked sound that
+    came through on (see `Span.opened`)."""
+    span = span.opened(chirp.sent.at for chirp in told.chirps)
     delivered = {chirp.sent.number for chirp in told.chirps}
     due = [
         chirp.number

@@ -32,19 +32,17 @@ def rows(f: Figures) -> list[tuple[str, str]]:
 def _pictures(f: Figures) -> Iterator[tuple[str, str]]:
     frames, freezes = f.frames, f.freezes
     yield "pictures", f"{frames.delivered} of {frames.due} identified"
-    faults = [
-        f"{count} {name}"
-        for count, name in (
+    yield (
+        "picture faults",
+        _faults(
             (frames.lost, "lost"),
             (frames.damaged, "damaged"),
             (frames.repeated, "repeated"),
             (frames.reordered, "out of order"),
             (frames.wrong, "of others"),
             (frames.stale, "stale"),
-        )
-        if count
-    ]
-    yield "picture faults", ", ".join(faults) or "none"
+        ),
+    )
     together = show(freezes.seconds, "time")
     yield "freezes", f"{freezes.count}, together {together}" if freezes.count else "none"
     yield "longest still", show(freezes.still, "time")
@@ -60,23 +58,26 @@ def _pictures(f: Figures) -> Iterator[tuple[str, str]]:
 def _sounds(f: Figures) -> Iterator[tuple[str, str]]:
     sound = f.sound
     yield "sounds", f"{sound.delivered} of {sound.due} identified"
-    faults = [
-        f"{count} {name}"
-        for count, name in (
+    yield (
+        "sound faults",
+        _faults(
             (sound.lost, "lost"),
             (sound.unread, "unreadable"),
             (sound.repeated, "repeated"),
             (sound.wrong, "of others"),
             (sound.stale, "stale"),
-        )
-        if count
-    ]
-    yield "sound faults", ", ".join(faults) or "none"
+        ),
+    )
     length = show(sound.gap_seconds, "time")
     yield "sound gaps", f"{sound.gaps}, together {length}" if sound.gaps else "none"
     yield "silence, level", f"{show(sound.silence, 'time')}, {show(sound.level, 'level')}"
     yield "sound latency", latency(sound.latency)
     yield "sound codec", f"{f.audio.codec or '-'}, {show(f.audio.bitrate, 'rate')}"
+
+
+def _faults(*counts: tuple[int, str]) -> str:
+    """Like `2 lost, 1 out of order`; what there is none of is left out."""
+    return ", ".join(f"{count} {name}" for count, name in counts if count) or "none"
 
 
 def latency(found: Latency) -> str:
