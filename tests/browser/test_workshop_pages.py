@@ -26,7 +26,9 @@ async def reachable(server: Server, name: str) -> None:
     """Wait until somebody who has logged in can be called: nothing tells the workshop's page."""
     exchange = server.app[EXCHANGE]
     async with asyncio.timeout(PATIENCE):
-        while await exchange.engine.claim_of(name.lower(), time.time()) is None:
+        while True:
+            if await exchange.engine.claim_of(name.lower(), time.time()) is not None:
+                return
             await asyncio.sleep(0.01)
 
 
