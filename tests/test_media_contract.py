@@ -17,6 +17,7 @@ from socket import SOCK_DGRAM
 from typing import Any
 
 import pytest
+from aioice import ice, stun, turn
 from aioice.candidate import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
@@ -431,6 +432,42 @@ async def test_a_dtls_transport_keeps_its_srtp_sessions_where_they_are_looked_fo
     source = inspect.getsource(RTCDtlsTransport._setup_srtp)
     assert "self._rx_srtp = " in source, "the handshake no longer sets _rx_srtp"
     assert "self._tx_srtp = " in source, "the handshake no longer sets _tx_srtp"
+
+
+async def test_what_dtls_sends_passes_where_it_can_be_seen() -> None:
+    caller, pc, seen = Caller(audio=None), RTCPeerConnection(CONFIGURATION), list[int]()
+    connected = asyncio.Event()
+    await pc.setRemoteDescription(RTCSessionDescription(await caller.offer(), "offer"))
+    dtls = parts.dtls_of(pc)
+    dtls.on("statechange", lambda: connected.set() if dtls.state == "connected" else None)
+    parts.on_dtls_sent(dtls, lambda data: seen.append(data[0]))
+
+    async def answer(_sdp: str) -> str:
+        await pc.setLocalDescription(await pc.createAnswer())
+        return str(pc.localDescription.sdp)
+
+    await caller.call(answer)
+    async with asyncio.timeout(PATIENCE):
+        await connected.wait()
+    assert seen[0] == 22, (
+        "RTCDtlsTransport no longer sends by `transport._send`, looked up each time"
+    )
+    assert not parts.is_dtls_server(dtls), "an aiortc that answers is no longer the DTLS client"
+    await pc.close()
+    await caller.close()
+
+
+def test_stun_requests_are_transactions_whose_pauses_can_be_set() -> None:
+    for module in (ice, turn):
+        assert "stun.Transaction(" in inspect.getsource(module), (
+            f"{module.__name__} no longer takes its transactions from `stun`"
+        )
+    source = inspect.getsource(stun.Transaction.__mro__[1])
+    for part in ("call_later(self.__timeout_delay, self.__retry)", "self.__tries_max"):
+        assert part in source, "a transaction no longer repeats itself by this name"
+    assert "self.check_start(" in inspect.getsource(Connection.check_start_task), (
+        "a check no longer begins with `check_start`"
+    )
 
 
 # --- why all this is needed ---------------------------------------------------------------

@@ -32,6 +32,7 @@ from .network import is_local_name
 from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate, limited
 from .payload import CODECS
 from .plane import Format, Plane, PlaneFactory, Section
+from .repeat import Flights
 from .udp import Hub
 
 MAX_CHANNELS = 16
@@ -78,6 +79,7 @@ class Leg:
         self._pc.on("iceconnectionstatechange", changed)
         self._pc.on("datachannel", self._on_channel)
         self._channels: set[RTCDataChannel] = set()
+        self._flights: Flights | None = None
         self._candidates = 0
         self._lookups: set[asyncio.Task[None]] = set()
 
@@ -176,7 +178,10 @@ class Leg:
     def _make(self) -> Plane:
         transport = parts.dtls_of(self._pc)
         connection = parts.ice_of(transport)
-        self.plane = self._make_plane(transport, connection)
+        plane = self.plane = self._make_plane(transport, connection)
+        self._flights = Flights(
+            transport, parts.nominations(connection), lambda: plane.counts.first is not None
+        )
         self._hub.attach(connection, patient=self.plane.patient)
         self.plane.limit(self._hub.network.bandwidth)
         return self.plane
@@ -244,6 +249,8 @@ class Leg:
         for channel in self._channels:
             channel.remove_all_listeners()
         self._channels.clear()
+        if self._flights is not None:
+            self._flights.close()
         if self.plane is not None:
             self.plane.close()
             parts.stop_connecting(parts.dtls_of(self._pc))

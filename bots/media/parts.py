@@ -44,6 +44,9 @@ BUFFER = 2048
 DATAGRAM = 1500
 SERVERS = 2
 """Seconds that STUN and TURN servers have to answer."""
+FIRST, LONGEST, TRIES = 0.1, 0.8, 20
+"""Seconds before the first repetition of what sets up a connection, and at most between two; how
+often it is sent in all: for 15 seconds."""
 
 
 class Certificate(RTCCertificate):
@@ -90,6 +93,22 @@ def dtls_of(pc: RTCPeerConnection) -> RTCDtlsTransport:
     return pc.sctp.transport
 
 
+def is_dtls_server(dtls: RTCDtlsTransport) -> bool:
+    """Whether we are the server of the handshake, which sends its last flight (DTLS 1.2)."""
+    return dtls._role == "server"
+
+
+def on_dtls_sent(dtls: RTCDtlsTransport, sent: Callable[[bytes], None]) -> None:
+    """Let `sent` have each datagram that leaves by a DTLS transport itself, once it has."""
+    send = dtls.transport._send
+
+    async def sending(data: bytes) -> None:
+        await send(data)
+        sent(data)
+
+    dtls.transport._send = sending
+
+
 def ice_of(dtls: RTCDtlsTransport) -> Connection:
     """The ICE connection under a DTLS transport."""
     return dtls.transport._connection
@@ -121,8 +140,9 @@ def gather_from(
     """Let an ICE connection take its host candidates from `protocols`, which makes one for each
     local address, with its transport. Each is offered under every `public` address of its
     family too; STUN and TURN servers are asked as ever. From where the peer's checks come is
-    remembered for `proven`."""
+    remembered for `proven`. All requests meanwhile, and checks, are repeated as by `pauses`."""
     connection.check_incoming = _Checks(connection)  # type: ignore[method-assign]
+    connection.check_start = partial(_check, connection)  # type: ignore[method-assign]
 
     async def candidates(component: int, addresses: list[str]) -> list[Candidate]:
         made = protocols(addresses)
@@ -142,11 +162,55 @@ def gather_from(
             for protocol in made
             if connection.stun_server and ":" not in protocol.local_candidate.host
         ]
-        relayed = Connection.get_component_candidates(connection, component, [], SERVERS)
-        reflexive, more = await asyncio.gather(_in_time(asked), relayed)
+        with quickly():
+            relayed = Connection.get_component_candidates(connection, component, [], SERVERS)
+            reflexive, more = await asyncio.gather(_in_time(asked), relayed)
         return found + reflexive + more
 
     connection.get_component_candidates = candidates  # type: ignore[method-assign,assignment]
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait after each time that something is sent, until it is given up."""
+    return (min(FIRST * 2**n, LONGEST) for n in range(TRIES))
+
+
+_quick: ContextVar[bool] = ContextVar("quick", default=False)
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Let STUN transactions that begin meanwhile (in this task, and in those that it begins) be
+    repeated as by `pauses`."""
+    token = _quick.set(True)
+    try:
+        yield
+    finally:
+        _quick.reset(token)
+
+
+class _Transaction(stun.Transaction):
+    """As aioice's, which waits 0.5 s and doubles that without end."""
+
+    def __init__(self, *arguments: Any, retransmissions: int | None = None, **named: Any) -> None:
+        quick = _quick.get() and retransmissions is None
+        tries = TRIES - 1 if quick else retransmissions
+        super().__init__(*arguments, **named, retransmissions=tries)  # type: ignore[misc]
+        self._pauses = pauses() if quick else None
+
+    def _Transaction__retry(self) -> None:
+        if self._pauses is not None:
+            self._Transaction__timeout_delay = next(self._pauses, LONGEST)
+        super()._Transaction__retry()  # type: ignore[misc]
+
+
+stun.Transaction = _Transaction  # type: ignore[misc]
+
+
+async def _check(connection: Connection, pair: CandidatePair) -> None:
+    """Check a pair, in a task of its own."""
+    with quickly():
+        await Connection.check_start(connection, pair)
 
 
 class _Checks:
