@@ -91,6 +91,7 @@ class _Check(click.Command):
     help="Pictures a second.",
 )
 @click.option("--audio-only", is_flag=True, help="Sound alone.")
+@click.option("--speech", is_flag=True, help="Judge how intelligible a voice stays, too (STOI).")
 @click.option("--relay", is_flag=True, help="Only by the exchange's TURN server.")
 @click.option(
     "--net",
@@ -133,10 +134,10 @@ class _Check(click.Command):
 @log_level_option("warning")
 def check(
     url: str, to: str, between: bool, partner: str, seconds: float, codec: str,
-    size: tuple[int, int], rate: float, audio_only: bool, relay: bool, net: str | None,
-    fails: tuple[str, ...], json_file: Path | None, junit: Path | None, html: Path | None,
-    artifacts: Path | None, repeat: int, seed: int | None, tokens: tuple[str, ...],
-    ca: Path | None, log_level: str,
+    size: tuple[int, int], rate: float, audio_only: bool, speech: bool, relay: bool,
+    net: str | None, fails: tuple[str, ...], json_file: Path | None, junit: Path | None,
+    html: Path | None, artifacts: Path | None, repeat: int, seed: int | None,
+    tokens: tuple[str, ...], ca: Path | None, log_level: str,
 ) -> None:  # fmt: skip
     """Call at the exchange URL with marked pictures and sounds, read every one that arrives, and
     say whether they are those that were sent: by default against the bot `echo`.
@@ -166,9 +167,12 @@ def check(
         asked = Check(
             url, to, between, cast(Partner, partner), seconds, CODECS[codec], size, rate,
             audio_only, relay, profile(net) if net is not None else None, seed, tokens, ca,
-            artifacts,
+            artifacts, speech,
         )  # fmt: skip
-        plan = Plan(asked, tuple(map(threshold, fails)), repeat, json_file, junit, html)
+        rules = tuple(map(threshold, fails))
+        if not speech and (about := next((r for r in rules if r.name == "speech"), None)):
+            raise ValueError(f"'{about.text}' is about speech, which is sent with --speech only.")
+        plan = Plan(asked, rules, repeat, json_file, junit, html)
     except ValueError as error:
         refuse(str(error))
     sys.exit(_run(plan))

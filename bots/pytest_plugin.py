@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MARKERS = (
     "rtc_net(profile): let the calls of this test pass a made up network.",
     "rtc_codec(name, ...): run this test once with each codec of pictures: vp8, h264.",
+    "rtc_speech: judge how intelligible a voice stays, too (needs ringback[speech]).",
     "rtc_relay_only: let media of this test go through a TURN server only.",
     "rtc_browser: this test needs a browser; skipped with --rtc-browser=off.",
     "rtc_soak(seconds=0, calls=1): keep the calls on for so long; run the test so often.",
@@ -138,7 +139,7 @@ def call_server(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def rtc_bot_args() -> dict[str, Any]:
     """What peers send: `size`, `rate`, `bit_rate`, `codec`, `sound_only`, `relay_only`,
-    `patience`; to be overridden."""
+    `speech`, `patience`; to be overridden."""
     return {}
 
 
@@ -179,7 +180,12 @@ def rtc_stage(
         stage: Stage = calltest.Stage(
             calltest.Plan(
                 url=call_server,
-                options=calltest.options(rtc_bot_args, rtc_codec_name, _relay_only(item)),
+                options=calltest.options(
+                    rtc_bot_args,
+                    rtc_codec_name,
+                    relay_only=_is_marked(item, "rtc_relay_only"),
+                    speech=_is_marked(item, "rtc_speech"),
+                ),
                 thresholds=[
                     calltest.threshold(text)
                     for text in (*config.getoption("--rtc-fail"), *rtc_thresholds, *marked)
@@ -245,8 +251,8 @@ def _calltest() -> Any:
     return tools
 
 
-def _relay_only(item: pytest.Item) -> bool:
-    return item.get_closest_marker("rtc_relay_only") is not None
+def _is_marked(item: pytest.Item, name: str) -> bool:
+    return item.get_closest_marker(name) is not None
 
 
 def _profile(item: pytest.Item) -> str | None:
@@ -264,8 +270,7 @@ def _file_name(nodeid: str) -> str:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a browser, where none is wanted."""
-    marked = item.get_closest_marker("rtc_browser") is not None
-    if marked and item.config.getoption("--rtc-browser") == "off":
+    if _is_marked(item, "rtc_browser") and item.config.getoption("--rtc-browser") == "off":
         pytest.skip("--rtc-browser=off")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ringback.bots.calltest import hearing
-from ringback.bots.calltest.chirps import PERIOD, WORDS
+from ringback.bots.calltest.chirps import PERIOD, WORDS, Chirps
 from ringback.bots.calltest.listening import SILENCE, Listener, level
 from ringback.bots.calltest.marked import MarkedPictures
 from ringback.bots.calltest.observed import (
@@ -238,7 +238,7 @@ async def chirping(
 ) -> tuple[list[SentChirp], list[Frame]]:
     sent: list[SentChirp] = []
     track = Track("audio", "opus", 48_000)
-    maker = MarkedSounds(STREAM, pool, rate, sent)
+    maker = MarkedSounds(Chirps(STREAM), pool, rate, sent)
     async with running(maker.run(track.found, time.monotonic())):
         frames = list(await track.have(count))
     return sent, frames

@@ -189,7 +189,7 @@ def test_a_film_is_marked_picture_by_picture(tmp_path: Path) -> None:
 
 
 def test_a_tape_is_marked_sound_by_sound(tmp_path: Path) -> None:
-    browser.tape(tmp_path / "tape.wav", 9, 2.0)
+    browser.tape(tmp_path / "tape.wav", Chirps(9), 2.0)
     with wave.open(str(tmp_path / "tape.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
         pcm = np.frombuffer(file.readframes(2 * RATE), np.int16)

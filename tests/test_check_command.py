@@ -95,15 +95,18 @@ async def test_a_call_is_proved_and_reported(start: Start, run: Run, tmp_path: P
     options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
     kept = str(tmp_path / "kept")
     code, said = await verdict(
-        run, line, "--for", "1.5s", "--seed", "4", *CALM, *options, "--artifacts", kept
-    )
+        run, line, "--for", "3s", "--seed", "4", *CALM, *options, "--artifacts", kept, "--speech",
+        "--fail", "speech < 0.01",
+    )  # fmt: skip
     assert code == 0, said
     for words in ("Calling echo at", "ringing", "connected", "the first picture", "Passed."):
         assert words in said
     told: dict[str, Any] = json.loads(files["json"].read_text())
     (call,) = told["calls"]
     assert (told["exit_code"], call["state"], call["seed"]) == (0, "passed", 4)
-    assert call["directions"][0]["figures"]["frames.lost"] == 0
+    figures = call["directions"][0]["figures"]
+    assert figures["frames.lost"] == 0
+    assert 0.01 <= figures["speech"] <= 1
     assert ET.parse(files["junit"]).getroot().get("failures") == "0"
     html = files["html"].read_text()
     assert html.count("data:image/png;base64,") >= 1
@@ -210,6 +213,7 @@ async def test_ctrl_c_proves_nothing(start: Start, run: Run, tmp_path: Path) -> 
         (["--size", "large"], "'large' is no size"),
         (["--relay", "--net", "wifi"], "cannot be combined"),
         (["--between", "--with", "browser"], "there is no browser"),
+        (["--fail", "speech < 0.9"], "sent with --speech only"),
     ],
 )
 def test_what_cannot_be_asked(arguments: list[str], words: str) -> None:
@@ -230,6 +234,17 @@ async def test_without_numpy_it_says_what_is_missing(run: Run, tmp_path: Path) -
     code, said = await end(await run("http://127.0.0.1:9", PYTHONPATH=str(tmp_path)))
     assert code == 2
     assert "pip install 'ringback[check]'" in said
+
+
+async def test_without_pystoi_speech_is_not_asked_for(
+    start: Start, run: Run, tmp_path: Path
+) -> None:
+    line = await start()
+    (tmp_path / "pystoi.py").write_text("raise ModuleNotFoundError('gone', name='pystoi')")
+    code, said = await end(await run(line, "--speech", PYTHONPATH=str(tmp_path)))
+    assert code == 2
+    assert "pip install 'ringback[speech]'" in said
+    assert "Traceback" not in said
 
 
 def test_the_doctor_is_a_part_of_it() -> None:

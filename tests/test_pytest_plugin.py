@@ -120,6 +120,30 @@ def test_an_echo(project: Project, sound_only: bool) -> None:
     )
 
 
+def test_speech_that_is_asked_for(project: Project) -> None:
+    project.run(
+        """
+        import pytest
+
+        @pytest.mark.rtc_speech
+        @pytest.mark.rtc_thresholds("speech < 0.01")
+        async def test_echo(bot, media):
+            ann = await bot("ann", sound_only=True)
+            call = await bot.connect(ann, "echo")
+            assert await call.last(3)
+            assert 0 < await media.speech(ann) <= 1
+
+        async def test_nobody_asked(bot, media):
+            ann = await bot("ann", sound_only=True)
+            await bot.connect(ann, "echo")
+            with pytest.raises(AssertionError, match="rtc_speech asks for it"):
+                await media.speech(ann)
+            await media.proved(ann, within=20)
+        """,
+        passed=2,
+    )
+
+
 def test_each_codec_that_is_asked_for(project: Project) -> None:
     project.run(
         """

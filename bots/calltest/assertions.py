@@ -93,6 +93,17 @@ class Media:
         found = self.figures(receiver)
         return _measured(found.similarity, found, "no picture was compared")
 
+    async def speech(self, receiver: Side | PageSide) -> float:
+        """How intelligible the voice that `rtc_speech` asks for has stayed by now (STOI, 0 to
+        1)."""
+        await self._stage.call_of(receiver).judge_speech()
+        found = self.figures(receiver)
+        if found.speech is None:
+            raise AssertionError(
+                f"{found.name}: no speech was heard to judge; the marker rtc_speech asks for it."
+            )
+        return found.speech
+
     def _unproved(self, call: Call, within: float, before: Sequence[tuple[int, int]]) -> str:
         judged = self._stage.judge(call)
         lines = [f"Not proved in {within:g} s."]

@@ -16,6 +16,7 @@ from .chirps import RATE, Chirps
 from .marks import Mark
 from .options import CannotCheck, Options
 from .scene import Scene
+from .speech import Spoken
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -42,13 +43,13 @@ def film(path: Path, scene: Scene, rate: float, seconds: float) -> None:
             file.write(scene.picture(Mark(scene.stream, number & 0xFFFF, 0)).tobytes())
 
 
-def tape(path: Path, stream: int, seconds: float) -> None:
+def tape(path: Path, chirps: Chirps, seconds: float) -> None:
     """Write marked sounds, numbered from 0, as a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(Chirps(stream).pcm(0, round(RATE * seconds)).tobytes())
+        file.writeframes(chirps.pcm(0, round(RATE * seconds)).tobytes())
 
 
 def probe() -> str:
@@ -77,7 +78,8 @@ async def window(
         pictures, sounds = Path(folder, "film.y4m"), Path(folder, "tape.wav")
         scene = Scene(stream, *options.size)
         await asyncio.to_thread(film, pictures, scene, options.rate, seconds)
-        await asyncio.to_thread(tape, sounds, stream, seconds)
+        chirps = Spoken(stream) if options.speech else Chirps(stream)
+        await asyncio.to_thread(tape, sounds, chirps, seconds)
         flags = [
             *FLAGS, f"--use-file-for-fake-video-capture={pictures}",
             f"--use-file-for-fake-audio-capture={sounds}",

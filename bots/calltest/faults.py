@@ -48,6 +48,8 @@ def sentence(rule: Threshold, f: Figures) -> str:
             )
         case Code.LATE_SOUND | Code.EARLY_SOUND:
             return _skewed(f)
+        case Code.GARBLED_SPEECH:
+            return f"Speech is hard to understand: its intelligibility is {rule.found(f)} of 1."
     return f"{rule.name} is {rule.found(f)}, and '{rule.text}' fails the call."
 
 

@@ -15,6 +15,7 @@ from ringback.bots.media.frames import Frame
 
 from .chirps import Ear, Heard
 from .observed import HeardChirp, Sound
+from .speech import Comparison
 from .strand import Strand
 
 RATE = 48_000
@@ -32,15 +33,17 @@ class _Piece(NamedTuple):
 
 class Listener:
     """Listens to one track: `take` its frames. The chirps are added to `heard`, every piece to
-    `sounds`, in order; `on_heard` is called after each batch with the chirps in it, if any."""
+    `sounds`, in order; `on_heard` is called after each batch with the chirps in it, if any. What
+    is heard is given to `speech`, too, if that is to be judged."""
 
     def __init__(
         self, pool: Executor, heard: list[HeardChirp], sounds: list[Sound],
-        on_heard: Callable[[list[HeardChirp]], None],
+        on_heard: Callable[[list[HeardChirp]], None], speech: Comparison | None = None,
     ) -> None:  # fmt: skip
         self.heard = heard
         self.sounds = sounds
         self._on_heard = on_heard
+        self._speech = speech
         self._decoder = SoundDecoder(RATE, 1)
         self._ear = Ear()
         self._samples = 0
@@ -77,7 +80,10 @@ class Listener:
         self._pieces.append(_Piece(self._samples + len(pcm) - own, frame.arrived))
         self._samples += len(pcm)
         sound = Sound(frame.arrived, own / RATE, level(pcm[len(pcm) - own :]), frame.gap)
-        return sound, [self._chirp(heard) for heard in self._ear.hear(pcm)]
+        found = self._ear.hear(pcm)
+        if self._speech is not None:
+            self._speech.take(pcm, found)
+        return sound, [self._chirp(heard) for heard in found]
 
     def _chirp(self, heard: Heard) -> HeardChirp:
         piece = self._pieces[0]

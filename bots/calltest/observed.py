@@ -148,8 +148,10 @@ class Direction:
     heard: list[HeardChirp] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    spoken: bool = False
+    """Whether speech was promised, too."""
     speech: float | None = None
-    """How intelligible speech stayed (STOI, 0 to 1), where it was asked for."""
+    """How intelligible it stayed (STOI, 0 to 1)."""
 
     @property
     def name(self) -> str:

@@ -40,7 +40,8 @@ class NoCall(Exception):
 class Options:
     """`size`: width and height of the pictures (even, at least 64 by 48), `rate`: how many a
     second (1 to 60), `bit_rate`: bits a second they may take. `codec` is that of the pictures.
-    `patience`: seconds to wait for an answer. Raises `ValueError` in words."""
+    `speech`: a voice speaks between the marks of the sound, and how intelligible it stays is
+    judged. `patience`: seconds to wait for an answer. Raises `ValueError` in words."""
 
     size: tuple[int, int] = (320, 240)
     rate: float = 15.0
@@ -48,6 +49,7 @@ class Options:
     codec: Codec = "VP8"
     sound_only: bool = False
     relay_only: bool = False
+    speech: bool = False
     patience: float = 20.0
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ringback.bots.values import Kind
 from ringback.server import protocol
 
 from .browser import window
@@ -82,7 +83,8 @@ class PageParty:
 class PageSide:
     """A person with a browser at the exchange `url`, who answers one call. As a `Side`: enter
     it, `listen`. The browser's camera and microphone are marked with `stream`, for calls of at
-    most `seconds`. `console` is what the page wrote."""
+    most `seconds`. `console` is what the page wrote. Its `bias` is not known: how long a browser
+    holds back what comes, it decides anew all the time."""
 
     def __init__(
         self, url: str, name: str, *, options: Options, stream: int, seconds: float,
@@ -95,6 +97,7 @@ class PageSide:
         self.steps: list[Step] = []
         self.console: list[str] = []
         self.restarts = 0
+        self.bias: dict[Kind, float] = {}
         self.party: PageParty | None = None
         self.talk: PageTalk | None = None
         self.on_step: Callable[[Step], None] | None = None
@@ -155,7 +158,10 @@ class PageSide:
     def expect(self, stream: int) -> PageTalk:
         """Prepare for pictures and sounds of this stream."""
         assert self._page is not None
-        self.talk = PageTalk(self._page, self.stream, stream, self._pool, self.note, self._news)
+        self.talk = PageTalk(
+            self._page, self.stream, stream, self._pool, self.note, self._news,
+            self.options.speech,
+        )  # fmt: skip
         return self.talk
 
     def listen(self) -> PageParty:

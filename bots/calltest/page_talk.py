@@ -17,6 +17,7 @@ from . import marks
 from .chirps import RATE, WORDS, Ear
 from .listening import level
 from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .speech import Comparison, judge
 from .talk import Book, Note
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ def _at_rate(pcm: _Pcm, rate: float) -> _Pcm:
 
 
 class _Tape:
-    """One track's sound: finds chirps in it, and when each began, by the page's clock."""
+    """One track's sound: finds chirps in it, and when each began, by the page's clock. What it
+    hears it gives to `speech`, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, speech: Comparison | None = None) -> None:
+        self._speech = speech
         self._ear = Ear()
         self._samples = 0
         self._starts: list[tuple[int, float]] = []
@@ -53,9 +56,12 @@ class _Tape:
         """The chirps that are found with these samples, the first of which arrived at `at`."""
         self._starts = [*self._starts[-400:], (self._samples, at)]
         self._samples += len(pcm)
+        found = self._ear.hear(pcm)
+        if self._speech is not None:
+            self._speech.take(pcm, found)
         return [
             HeardChirp(self._time(heard.sample), heard.stream, heard.number, heard.level)
-            for heard in self._ear.hear(pcm)
+            for heard in found
         ]
 
     def _time(self, sample: float) -> float:
@@ -71,20 +77,22 @@ class PageTalk:
 
     def __init__(
         self, page: Page, stream: int, expected: int, pool: Executor, note: Note,
-        on_news: Callable[[], None],
+        on_news: Callable[[], None], speech: bool = False,
     ) -> None:  # fmt: skip
         self.book = Book()
         self.codecs: dict[Kind, str] = {}
         self.clocks = Clocks()
         self.pair = ""
         self.refused = 0
+        self.speech: float | None = None
         self._page = page
         self._stream = stream
         self._expected = expected
         self._pool = pool
         self._note = note
         self._on_news = on_news
-        self._own, self._theirs = _Tape(), _Tape()
+        self._speech = Comparison(expected) if speech else None
+        self._own, self._theirs = _Tape(), _Tape(self._speech)
         self._captured: list[SentPicture] = []
         self._began = 0.0
         self._near = self._number = 0
@@ -120,6 +128,11 @@ class PageTalk:
             if not asking.cancelled():
                 asking.result()
             await self._take()
+            await self.judge_speech()
+
+    async def judge_speech(self) -> None:
+        """Compare the speech that came by now to what was sent: `speech`."""
+        self.speech = await judge(self._speech, self._pool)
 
     def samples(self) -> Sequence[Sample]:
         """The counters of what comes, as they were told last."""

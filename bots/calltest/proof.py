@@ -186,6 +186,13 @@ def sounds(figures: Figures, others: Sequence[Figures]) -> Iterator[Reason]:
         )
 
 
+def speech(f: Figures, direction: Direction) -> Iterator[Reason]:
+    """Whether speech that was promised could be judged, where sound arrived at all."""
+    if direction.spoken and f.speech is None and f.sound.identified:
+        words = "Too little speech was heard to judge how intelligible it is."
+        yield Reason(Code.TOO_FEW, words, f.name)
+
+
 def codecs(figures: Figures) -> Iterator[Reason]:
     """Whether the codec that was asked for is the one in use."""
     for kind, flow in (("video", figures.video), ("audio", figures.audio)):

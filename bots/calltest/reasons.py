@@ -38,6 +38,7 @@ class Code(StrEnum):
     LOST_SOUND = "lost_sound"
     LATE_SOUND = "late_sound"
     EARLY_SOUND = "early_sound"
+    GARBLED_SPEECH = "garbled_speech"
     TOO_FEW = "too_few"
     THRESHOLD = "threshold"
     UNMEASURED = "unmeasured"
@@ -73,6 +74,7 @@ MEANING: dict[Code, str] = {
     Code.LOST_SOUND: "Marked sounds were lost.",
     Code.LATE_SOUND: "Sound is behind the picture.",
     Code.EARLY_SOUND: "Sound is ahead of the picture.",
+    Code.GARBLED_SPEECH: "Speech is hard to understand.",
     Code.TOO_FEW: "Too little was identified to prove anything.",
     Code.THRESHOLD: "A threshold of yours was passed.",
     Code.UNMEASURED: "A threshold of yours could not be held against anything.",

@@ -24,8 +24,8 @@ def rows(f: Figures) -> list[tuple[str, str]]:
     found.append(("latencies are", _errors(f)))
     found += _setup(f)
     if f.clock.error or f.clock.offset:
-        offset, error = show(f.clock.offset, "time"), show(f.clock.error, "time")
-        found.append(("clocks", f"{offset} apart, \N{PLUS-MINUS SIGN}{error}"))
+        error = show(f.clock.error, "time")
+        found.append(("clocks", f"two, compared to \N{PLUS-MINUS SIGN}{error}"))
     return found
 
 
@@ -90,11 +90,14 @@ def latency(found: Latency) -> str:
 
 def _errors(f: Figures) -> str:
     """How wrong latencies may be, and what of them is the receiver's own."""
-    own = [
-        f"{show(found.bias, 'time')} of {kind} is the receiver's"
+    timed = [
+        (kind, found.bias)
         for kind, found in (("picture", f.latency), ("sound", f.sound.latency))
-        if found.bias
+        if found.count
     ]
+    own = [f"{show(bias, 'time')} of {kind} is the receiver's" for kind, bias in timed if bias]
+    if any(bias is None for _, bias in timed):
+        own.append("receiver's unknown")
     return "; ".join([f"\N{PLUS-MINUS SIGN}{show(f.latency.error, 'time')}", *own])
 
 

@@ -45,7 +45,8 @@ class Check:
     ours; or a browser (`partner`). It lasts `seconds` (at most an hour) from the connection.
     `tokens`: of bots, for the first peer and the second. `seed` decides about what is lost on
     the way of a `profile`, and about the identities. In the folder `artifacts` everything is
-    kept. Raises `ValueError` in words.
+    kept. `speech`: whether it is to be judged how intelligible a voice stays. Raises
+    `ValueError` in words.
     """
 
     url: str
@@ -63,6 +64,7 @@ class Check:
     tokens: tuple[str, ...] = ()
     ca: Path | None = None
     artifacts: Path | None = None
+    speech: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= MOST:
@@ -83,7 +85,7 @@ class Check:
         """What its sides send and ask for."""
         return Options(
             self.size, self.rate, codec=self.codec, sound_only=self.sound_only,
-            relay_only=self.relay_only, patience=PATIENCE,
+            relay_only=self.relay_only, speech=self.speech, patience=PATIENCE,
         )  # fmt: skip
 
 

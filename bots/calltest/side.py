@@ -28,6 +28,7 @@ from ringback.bots.media.network import PRIVATE, Network
 from ringback.bots.values import Kind
 from ringback.server.protocol import ErrorCode, ProtocolError
 
+from . import speech
 from .observed import Step
 from .options import SOUND, CannotCheck, Options
 from .party import Callee, Caller, Line, Party
@@ -61,7 +62,8 @@ class Side:
 
     Enter it; it then has a session, and `name` is its name. `stream`: the identity in its
     marks, 1 to 4095, made up where it is None. A `pool` of worker threads may be shared by many
-    sides. `steps` is what happened at it. Entering raises `CannotCheck`.
+    sides. `steps` is what happened at it, `bias` what its receiver adds to latencies. Entering
+    raises `CannotCheck`.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Side:
         self.options = options or Options()
         self.stream = stream or 1 + secrets.randbelow(4095)
         self.steps: list[Step] = []
+        self.bias = BIAS
         self.party: Party | None = None
         self.talk: Talk | None = None
         self.on_step: Callable[[Step], None] | None = None
@@ -91,6 +94,8 @@ class Side:
         self._pool = pool or self._own
 
     async def __aenter__(self) -> Self:
+        if self.options.speech:
+            await speech.ready()
         try:
             await self._client.open()
         except ProtocolError as error:

@@ -20,7 +20,7 @@ AHEAD = 10
 
 
 class MarkedSounds:
-    """Sends the chirps of one stream. What went out is added to `sent`.
+    """Sends `chirps`, those of one stream. What went out is added to `sent`.
 
     A packet leaves when its first sample is due, not when its last one is, as a microphone's
     would: how late a chirp is heard is then the network's doing alone. `picture_rate`: chirps
@@ -28,10 +28,10 @@ class MarkedSounds:
     """
 
     def __init__(
-        self, stream: int, pool: Executor, picture_rate: float | None, sent: list[SentChirp]
+        self, chirps: Chirps, pool: Executor, picture_rate: float | None, sent: list[SentChirp]
     ) -> None:
         self.sent = sent
-        self._chirps = Chirps(stream)
+        self._chirps = chirps
         self._encoder = SoundEncoder(SOUND)
         self._pool = pool
         self._picture_rate = picture_rate

@@ -17,12 +17,14 @@ from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.payload import Codec
 from ringback.bots.values import Kind
 
+from .chirps import Chirps
 from .listening import Listener
 from .marked import MarkedPictures
 from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
 from .options import SOUND, Options
 from .scene import Scene
 from .sounding import MarkedSounds
+from .speech import Comparison, Spoken, judge
 from .watching import Watcher
 
 
@@ -49,7 +51,8 @@ class Talk:
 
     `stream` is in its own marks, `expected` in those of who sends to it. `use` it by an
     endpoint, `begin` to send, `stop` sending, `finish` reading; `book` is what it comes to.
-    `stamped` false: the stamps of what comes say nothing. `on_frame` gets each coded frame, too;
+    `stamped` false: the stamps of what comes say nothing. `speech` is how intelligible it was when
+    it was judged last, where options ask for it. `on_frame` gets each coded frame, too;
     `on_news` is called when something was seen or heard.
     """
 
@@ -59,6 +62,7 @@ class Talk:
     ) -> None:  # fmt: skip
         self.stream = stream
         self.clocks = Clocks()
+        self.speech: float | None = None
         self.on_frame: Callable[[Frame], None] | None = None
         self._note = note
         self._on_news = on_news
@@ -73,9 +77,12 @@ class Talk:
             scene, options.rate, options.codec, options.bit_rate, pool, book.sent
         )
         rate = None if options.sound_only else options.rate
-        self.sounds = MarkedSounds(stream, pool, rate, book.sent_chirps)
+        chirps = Spoken(stream) if options.speech else Chirps(stream)
+        self.sounds = MarkedSounds(chirps, pool, rate, book.sent_chirps)
+        self._pool = pool
+        self._speech = Comparison(expected) if options.speech else None
         self.watcher = Watcher(pool, shown, book.seen, self._saw, stamped=stamped)
-        self.listener = Listener(pool, book.heard, book.sounds, self._heard)
+        self.listener = Listener(pool, book.heard, book.sounds, self._heard, self._speech)
         self._kinds = options.kinds
         self._wanted: dict[Kind, Codec] = {"audio": SOUND, "video": options.codec}
 
@@ -164,8 +171,13 @@ class Talk:
         """Wait until all that came was looked at. Raises what reading it raised."""
         await self.watcher.finish()
         await self.listener.finish()
+        await self.judge_speech()
         if self._fault is not None:
             raise self._fault
+
+    async def judge_speech(self) -> None:
+        """Compare the speech that came by now to what was sent."""
+        self.speech = await judge(self._speech, self._pool)
 
     def samples(self) -> Sequence[Sample]:
         """The counters of what comes, as they stand now."""

@@ -126,6 +126,7 @@ DEFAULTS = tuple(
         ("sound.loss > 20%", Code.LOST_SOUND),
         ("skew.median < -125ms", Code.LATE_SOUND),
         ("skew.median > 90ms", Code.EARLY_SOUND),
+        ("speech < 0.75", Code.GARBLED_SPEECH),
     )
 )
 """What fails a call when nobody says otherwise. The way is expected to repair what it loses, so
@@ -139,6 +140,7 @@ SHAPED = tuple(
         ("frames.damage > 10%", Code.DAMAGED),
         ("sound.loss > 50%", Code.LOST_SOUND),
         ("skew.median < -185ms", Code.LATE_SOUND),
+        ("speech < 0.5", Code.GARBLED_SPEECH),
     )
 )
 """What takes the place of defaults when the way was made worse on purpose (a network profile)."""

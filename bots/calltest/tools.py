@@ -114,13 +114,15 @@ class Net:
         return {"up": dict(up), "down": dict(down)}
 
 
-def options(args: dict[str, Any], codec: str | None, relay_only: bool) -> Options:
+def options(args: dict[str, Any], codec: str | None, *, relay_only: bool, speech: bool) -> Options:
     """What the peers of a test send. Raises `ValueError` in words."""
     found = _plain(args)
     if codec is not None:
         found["codec"] = CODECS[codec]
     if relay_only:
         found["relay_only"] = True
+    if speech:
+        found["speech"] = True
     return Options(**found)
 
 

@@ -175,6 +175,7 @@ def _direction(
         *proof.circles(f),
         *proof.pictures(f, direction),
         *proof.sounds(f, others),
+        *proof.speech(f, direction),
         *proof.codecs(f),
         *proof.clocks(f),
     ]

@@ -26,7 +26,7 @@ from .page_side import PageParty, PageSide
 from .page_talk import PageTalk
 from .party import Party
 from .proof import LEAST_PICTURES, LEAST_SOUNDS
-from .side import BIAS, Side
+from .side import Side
 from .talk import Talk
 
 EVERY = 0.5
@@ -168,6 +168,11 @@ class Call:
                     self._news.clear()
                     await self._news.wait()
 
+    async def judge_speech(self) -> None:
+        """Compare what was spoken by now to what was heard, where options ask for it."""
+        for side in self.sides:
+            await _talk(side).judge_speech()
+
     # --- what there is to see
 
     def directions(self) -> list[Direction]:
@@ -179,6 +184,7 @@ class Call:
         ):
             talk, other = _talk(receiver), _talk(sender)
             direction.codecs = talk.codecs
+            direction.speech = talk.speech
             other.settle(direction.seen)
             direction.clocks = Clocks(
                 talk.clocks.offset - other.clocks.offset, talk.clocks.error + other.clocks.error
@@ -278,7 +284,8 @@ def _direction(sender: Side | PageSide, receiver: Side | PageSide) -> Direction:
         size=options.size,
         round_trip=sender is receiver,
         wanted={k: options.codec if k == "video" else SOUND for k in options.kinds},
-        bias=dict(BIAS),
+        bias=dict(receiver.bias),
+        spoken=options.speech,
         sent=sending.book.sent,
         seen=receiving.book.seen,
         sent_chirps=sending.book.sent_chirps,
