@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aioice.ice import Connection
 
-from ringback.bots.media import parts, rest
+from ringback.bots.media import parts, rest, udp
 from ringback.bots.media.network import Network
-from ringback.bots.media.rest import BATCH, Rest
+from ringback.bots.media.rest import BATCH, BRIEF, LONG, ROOM, Rest
 from ringback.bots.media.udp import Hub, SharedSocket
 from tests.callers import PATIENCE, needs_address
+
+LITTLE = (socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+Join = Callable[[Hub, bool], asyncio.Future[tuple[Connection, ...]]]
 
 
 class Fake:
@@ -54,13 +57,11 @@ async def test_a_socket_is_looked_at_until_nothing_comes() -> None:
     assert not resting.sockets
 
 
-async def test_a_socket_that_is_full_is_looked_at_again_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_socket_that_is_full_is_looked_at_again_at_once() -> None:
     resting, full = Rest(), Fake(*[BATCH] * 50)
     resting.add(full)
     # After the first look a rest would take longer than the test does.
-    full._then = lambda: monkeypatch.setattr(rest, "EVERY", 10 * PATIENCE)
+    full._then = lambda: setattr(resting, "every", 10 * PATIENCE)
     async with asyncio.timeout(PATIENCE):
         await full.emptied.wait()
     assert full.looks == 50
@@ -84,6 +85,27 @@ async def test_a_socket_may_go_while_it_or_another_is_looked_at() -> None:
     assert not first.listens.is_set()
 
 
+async def test_all_rest_briefly_once_one_has_little_room() -> None:
+    resting = Rest()
+    resting.expect(ROOM)
+    assert resting.every == LONG
+    resting.expect(ROOM - 1)
+    resting.expect(ROOM)
+    assert resting.every == BRIEF
+
+
+@needs_address
+async def test_the_room_that_the_system_grants_decides(
+    joined: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "_enlarge", lambda opened: opened.setsockopt(*LITTLE))
+    hub = Hub()
+    await joined(hub, False)
+    assert hub.rest.every == LONG, "nobody rests at this socket"
+    await joined(hub, True)
+    assert hub.rest.every == BRIEF
+
+
 async def test_the_timer_goes_with_the_last_socket() -> None:
     resting, one = Rest(), Fake(1)
     resting.add(one)
@@ -93,7 +115,7 @@ async def test_the_timer_goes_with_the_last_socket() -> None:
 
 
 @pytest.fixture
-async def joined() -> AsyncIterator[Callable[[Hub, bool], asyncio.Future[tuple[Connection, ...]]]]:
+async def joined() -> AsyncIterator[Join]:
     """Connects somebody with sockets of their own to somebody at a hub who is patient or not."""
     made: list[Connection] = []
 
@@ -151,9 +173,6 @@ async def happened(event: asyncio.Event) -> None:
         await event.wait()
 
 
-Join = Callable[[Hub, bool], asyncio.Future[tuple[Connection, ...]]]
-
-
 @needs_address
 async def test_media_for_the_patient_waits_and_arrives_and_the_socket_listens_again(
     joined: Join,
@@ -206,12 +225,10 @@ async def test_with_one_port_for_all_nobody_waits_as_long_as_one_cannot(joined: 
 
 
 @needs_address
-async def test_a_call_that_ends_while_its_socket_rests_leaves_nothing(
-    joined: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rest, "EVERY", 10 * PATIENCE)
+async def test_a_call_that_ends_while_its_socket_rests_leaves_nothing(joined: Join) -> None:
     hub = Hub()
     watched = watch(hub)
+    watched.every = 10 * PATIENCE
     caller, ours = await joined(hub, True)
     await caller.send(b"\x80last")
     await happened(watched.began)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-EVERY = 0.02
-"""Seconds between two looks. A socket has room for what eight calls send meanwhile, even where
-the system grants no more than it does by default."""
+BRIEF, LONG = 0.02, 0.05
+"""Seconds between two looks. In a brief rest no more comes for eight calls than a socket has
+room for where the system grants what it does by default; in a long one, for `ROOM`."""
+ROOM = 1024 * 1024
+"""Bytes (SO_RCVBUF, of which a packet takes some 2,300) that hold what eight calls send at their
+limit in a long rest, keyframes of all of them among it."""
 BATCH = 32
 """Datagrams taken from one socket before others have their turn."""
 
@@ -27,17 +30,24 @@ class Resting(Protocol):
 
 
 class Rest:
-    """The sockets of a process that rest. One timer wakes for all of them."""
+    """The sockets of a process that rest. One timer wakes for all of them, `every` so many
+    seconds."""
 
     def __init__(self) -> None:
+        self.every = LONG
         self.sockets: dict[Resting, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+
+    def expect(self, room: int) -> None:
+        """A socket may rest one day that holds so many bytes."""
+        if room < ROOM:
+            self.every = BRIEF
 
     def add(self, socket: Resting) -> None:
         """Look at a socket from now on, until nothing comes any more; then it listens."""
         self.sockets[socket] = None
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self.every, self._look)
 
     def remove(self, socket: Resting) -> bool:
         """Look at it no more; whether it was looked at."""
@@ -59,4 +69,4 @@ class Rest:
                 socket.listen()
         if self.sockets and self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(0.0 if full else EVERY, self._look)
+            self._timer = loop.call_later(0.0 if full else self.every, self._look)

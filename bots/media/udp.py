@@ -108,9 +108,11 @@ class Hub:
             if not there:
                 raise
             return min(there, key=lambda shared: shared.calls)
-        if patient and _STAMPS is not None:
-            # Otherwise all that comes while a socket rests would seem to come at once.
-            opened.setsockopt(socket.SOL_SOCKET, _STAMPS, 1)
+        if patient:
+            self.rest.expect(opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+            if _STAMPS is not None:
+                # Otherwise all that comes while a socket rests would seem to come at once.
+                opened.setsockopt(socket.SOL_SOCKET, _STAMPS, 1)
         shared = SharedSocket(self, address, opened)
         self._sockets[address] = [*there, shared]
         return shared
