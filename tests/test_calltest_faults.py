@@ -404,6 +404,17 @@ def test_a_busy_machine_gives_no_verdict() -> None:
     assert verdict(observed(lag=0.5)).state == "passed"
 
 
+def test_who_was_slow_to_code_or_decode_accuses_nobody() -> None:
+    for bend in (frozen_picture, one_in_a_hundred, no_keyframes):
+        judged = verdict(replace(bend(), slow=0.7))
+        assert (judged.state, judged.codes) == ("unproven", (Code.LAGGED,))
+        assert "700 ms for one picture" in judged.sentence
+        assert verdict(replace(bend(), slow=0.5)).state == "failed"
+    # What was identified was identified; and how a call ended has nothing to do with it.
+    assert verdict(observed(slow=9.0)).state == "passed"
+    assert codes(replace(never_rang(), slow=9.0)) == ["nothing_relayed"]
+
+
 def test_a_test_that_could_not_run_gives_no_verdict() -> None:
     call = replace(observed(), directions=[], reason="there is no camera")
     assert verdict(call).codes == (Code.NOT_RUN,)
@@ -420,6 +431,52 @@ def test_a_test_that_could_not_run_gives_no_verdict() -> None:
 )
 def test_how_it_ended_is_a_reason(ending: Ending, code: str) -> None:
     assert codes(replace(observed(), ending=ending)) == [code]
+
+
+def unanswered(call: Observed, reason: str = "bob could not.") -> Observed:
+    steps = [step for step in call.steps if step.name in ("placed", "ringing")]
+    return replace(call, ending="never connected", reason=reason, steps=steps)
+
+
+def test_who_takes_nothing_of_what_is_offered_could_not_answer() -> None:
+    assert codes(unanswered(observed())) == ["never_connected"]
+    assert "The call to bob did not come about (bob could not.)." in str(
+        verdict(unanswered(observed())).sentence
+    )
+    mixed = unanswered(wrong_codec())
+    mixed.directions[1].wanted = {"video": "vp8"}
+    judged = verdict(mixed)
+    assert judged.codes == (Code.CODEC,)
+    assert "ann takes h264 alone, bob vp8, so bob could not answer" in judged.sentence
+
+
+def test_a_relay_that_is_not_there_is_said_before_all_else() -> None:
+    judged = verdict(unanswered(wrong_codec(), "No relay: 192.0.2.1:3478 says: 401 Wrong."))
+    assert judged.codes == (Code.RELAY_REFUSED,)
+    assert judged.sentence == (
+        "Failed. Only a relay was allowed, and there was none: 192.0.2.1:3478 says: 401 Wrong."
+    )
+
+
+def test_a_kind_that_nobody_took_is_a_matter_of_codecs() -> None:
+    rejected = echo()
+    [way] = rejected.directions
+    way.seen.clear()
+    way.samples = [sample for sample in way.samples if sample.kind == "audio"]
+    way.wanted, way.codecs = {"video": "H264"}, {"audio": "opus"}
+    judged = verdict(rejected)
+    assert judged.codes == (Code.CODEC,)
+    assert "h264 was asked for, but no codec of pictures was agreed on." in judged.sentence
+
+
+def test_a_kind_that_goes_one_way_only_is_no_matter_of_codecs() -> None:
+    there, back = ways()
+    back.heard.clear()
+    back.sounds.clear()
+    back.samples = [sample for sample in back.samples if sample.kind == "video"]
+    there.wanted = back.wanted = {"audio": "opus"}
+    back.codecs = {"video": "VP8"}
+    assert codes(observed(there, back)) == ["one_way_sound"]
 
 
 # --- with a network made worse --------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,22 @@ async def test_a_late_machine_leaves_pictures_out_like_a_camera(
     assert [s.sequence for s in seen] == numbers
 
 
+async def test_what_waits_for_a_thread_is_slow(pool: ThreadPoolExecutor) -> None:
+    sent: list[SentPicture] = []
+    track = Track("video", "VP8", 90_000)
+    maker = pictures(pool, sent)
+    async with running(maker.run(track.found, time.monotonic())):
+        frames = list(await track.have(2))
+        hogs = [pool.submit(time.sleep, 0.3) for _ in range(2)]
+        count = len(track.frames)
+        await track.have(count + 2)
+    assert all(hog.done() for hog in hogs)
+    assert maker.slow > 0.2
+    assert 0 < min(picture.coding for picture in sent) < maker.slow
+    watcher, seen = await watched(pool, frames, None)
+    assert watcher.slow == max(picture.shown - picture.arrived for picture in seen)
+
+
 async def test_what_nobody_can_decode_is_an_erasure(pool: ThreadPoolExecutor) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
@@ -258,6 +275,15 @@ async def test_what_is_sounded_is_heard(pool: ThreadPoolExecutor) -> None:
     assert len(sounds) == len(frames)
     assert sum(s.seconds for s in sounds) == pytest.approx(85 * 0.02, abs=0.03)
     assert not any(s.gap for s in sounds)
+
+
+async def test_a_chirp_has_gone_out_when_its_last_packet_has(pool: ThreadPoolExecutor) -> None:
+    # The third has begun, and not ended.
+    sent, frames = await chirping(pool, 53)
+    for chirp in sent[:2]:
+        last = frames[chirp.number * 25 + 12].arrived
+        assert chirp.ended == pytest.approx(last + 0.01, abs=0.2)
+    assert sent[2].ended == math.inf
 
 
 async def test_chirps_say_with_which_picture_they_began(pool: ThreadPoolExecutor) -> None:

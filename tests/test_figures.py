@@ -250,6 +250,32 @@ def test_how_long_this_machine_decodes_is_no_skew() -> None:
     assert of(there).skew.median == pytest.approx(0)
 
 
+def test_how_long_this_machine_codes_is_no_skew() -> None:
+    there = direction()
+    there.sent = [replace(sent, coding=0.2) for sent in there.sent]
+    there.seen = [
+        replace(seen, arrived=seen.arrived + 0.2, shown=seen.shown + 0.2) for seen in there.seen
+    ]
+    f = of(there, seconds=6.0)
+    assert f.skew.median == pytest.approx(0)
+    # It is something of the latency, from when a picture was taken.
+    assert f.latency.median == pytest.approx(0.24)
+
+
+@pytest.mark.parametrize(
+    ("ended", "lost"), [(None, 1), (BEGAN + 4.6, 1), (BEGAN + 4.9, 0), (float("inf"), 0)]
+)
+def test_a_sound_of_which_the_end_went_out_too_late_is_not_due(
+    ended: float | None, lost: int
+) -> None:
+    there = direction()
+    # One that began at 4 s.
+    there.sent_chirps[8] = replace(there.sent_chirps[8], ended=ended)
+    del there.heard[8:]
+    sound = of(there).sound
+    assert (sound.due, sound.lost) == (8 + lost, lost)
+
+
 @pytest.mark.parametrize(("sounds", "state"), [(2, "passed"), (3, "failed")])
 def test_one_late_sound_alone_is_no_skew(sounds: int, state: str) -> None:
     there = direction(seconds=0.5 * sounds + 0.4)

@@ -84,6 +84,10 @@ class Figures:
     strange_sounds: dict[int, int] = field(default_factory=dict)
     """The same of sounds, modulo what their word holds."""
 
+    def flow(self, kind: str) -> Flow:
+        """The packets of `video` or `audio`."""
+        return self.video if kind == "video" else self.audio
+
 
 def figures(direction: Direction, observed: Observed) -> Figures:
     """What one direction of a call came to."""

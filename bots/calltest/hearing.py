@@ -118,7 +118,7 @@ def sounds(direction: Direction, told: Told, span: Span, latency: Latency) -> So
     due = [
         chirp.number
         for chirp in direction.sent_chirps
-        if span.due(chirp.at + LENGTH, latency.worst)
+        if span.due(chirp.at + LENGTH if chirp.ended is None else chirp.ended, latency.worst)
         or (chirp.number in delivered and span.begin <= chirp.at <= span.end)
     ]
     found = sum(number in delivered for number in due)

@@ -26,7 +26,7 @@ class MarkedPictures:
     Each picture is stamped with `time.monotonic()` (in ms) when it is painted. What went out is
     added to `sent`. Like a camera, one that comes late leaves pictures out, so that those that
     follow are in time; their numbers are left out, too. Who asks for a keyframe gets the next
-    picture as one.
+    picture as one. `slow`: the longest until a picture was painted and coded, in seconds.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class MarkedPictures:
     ) -> None:  # fmt: skip
         self.sent = sent
         self.keyframes_asked = 0
+        self.slow = 0.0
         self._scene = scene
         self._rate = rate
         self._codec = codec
@@ -53,7 +54,9 @@ class MarkedPictures:
             if track is not None:
                 self._listen(track)
                 keyframe, self._keyframe = self._keyframe, False
+                asked = time.monotonic()
                 made = await loop.run_in_executor(self._pool, self._make, number, keyframe)
+                self.slow = max(self.slow, time.monotonic() - asked)
                 self._send(track, number, keyframe, *made)
             late = int((time.monotonic() - start) * self._rate)
             number = max(number + 1, late)
@@ -77,7 +80,8 @@ class MarkedPictures:
         self, track: Outgoing, number: int, keyframe: bool, at: float, coded: Coded | None
     ) -> None:
         if coded is not None and track.send(coded.data, coded.ticks, keyframe=coded.keyframe):
-            self.sent.append(SentPicture(number, at, len(coded.data), coded.keyframe))
+            coding = time.monotonic() - at
+            self.sent.append(SentPicture(number, at, len(coded.data), coded.keyframe, coding))
         else:
             # What the encoder builds on was not sent.
             self._keyframe = self._keyframe or keyframe or coded is not None

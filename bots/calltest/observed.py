@@ -15,12 +15,14 @@ from ringback.bots.values import Kind
 @dataclass(frozen=True, slots=True)
 class SentPicture:
     """A marked picture that went out. `sequence` counts on over the 16 bits of its mark; `at`:
-    when it was taken, by the sender's clock; `bytes` and `keyframe` once it was coded."""
+    when it was taken, by the sender's clock; `bytes` and `keyframe` once it was coded. `coding`:
+    seconds from then until it went out, where known."""
 
     sequence: int
     at: float
     bytes: int = 0
     keyframe: bool = False
+    coding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,13 @@ class SeenPicture:
 @dataclass(frozen=True, slots=True)
 class SentChirp:
     """A marked sound that went out: the `number`th since the start, begun at `at` by the
-    sender's clock, together with picture `sequence`."""
+    sender's clock, together with picture `sequence`. `ended`: when the last of it went out,
+    infinite while some of it has not; None where that is not known."""
 
     number: int
     at: float
     sequence: int | None
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,8 @@ class Observed:
     """A whole call test. `began`: when its measured part began, by the clock of the process
     that judges; `seconds`: how long that lasted; `started`: the time of day (seconds since
     1970). `pairs`: the candidates in use, by side. `lag`: the longest this process's own event
-    loop was late. `ending` and `reason` say how the call ended."""
+    loop was late; `slow`: the longest it took to code or to decode a picture. `ending` and
+    `reason` say how the call ended."""
 
     url: str
     to: str
@@ -179,6 +184,7 @@ class Observed:
     pairs: dict[str, str] = field(default_factory=dict)
     restarts: int = 0
     lag: float = 0.0
+    slow: float = 0.0
     ending: Ending = "hung up"
     reason: str = ""
     seed: int | None = None

@@ -73,7 +73,9 @@ class _Tape:
 
 class PageTalk:
     """The media of a page. `book` as that of a `Talk`; times are the page's own, in seconds.
-    `clocks`: what to add to ours to have the page's."""
+    `clocks`: what to add to ours to have the page's. `slow` is 0: its delays are a browser's."""
+
+    slow = 0.0
 
     def __init__(
         self, page: Page, stream: int, expected: int, pool: Executor, note: Note,

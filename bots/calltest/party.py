@@ -83,7 +83,12 @@ class Party(ABC):
         """Wait until media can flow; for the answer at most `patience` seconds. Raises
         `NoCall`."""
         if not await self._until(self.answered, patience):
-            raise NoCall("never answered", self.why() or f"No answer came in {patience:g} s.")
+            # Who was called tried to, and could not.
+            failed = self.ended is not None and self.ended.reason is protocol.Reason.FAILED
+            raise NoCall(
+                "never connected" if failed else "never answered",
+                self.why() or f"No answer came in {patience:g} s.",
+            )
         if not await self._until(self.up, CONNECT):
             part = f" (it got as far as {self._part.upper()})" if self._part else ""
             words = self.why() or f"The media did not connect in {CONNECT:g} s"

@@ -110,8 +110,8 @@ def circles(figures: Figures) -> Iterator[Reason]:
         )
 
 
-def pictures(figures: Figures, direction: Direction) -> Iterator[Reason]:
-    """Why too few pictures were identified, if so."""
+def pictures(figures: Figures, direction: Direction, others: Sequence[Figures]) -> Iterator[Reason]:
+    """Why too few pictures were identified, if so; where it is the codec, `codecs` says it."""
     frames, video = figures.frames, figures.video
     if "video" not in figures.kinds or pictures_proved(figures):
         return
@@ -130,7 +130,7 @@ def pictures(figures: Figures, direction: Direction) -> Iterator[Reason]:
             f"({video.keyframes_asked} times one was asked for, {sent} were sent).",
             figures.name,
         )
-    elif not frames.wrong:
+    elif not frames.wrong and (video.packets or not _another_codec(figures, others, "video")):
         yield Reason(
             Code.NO_PICTURE,
             f"No picture of {figures.sender} was identified; {frames.sent} were sent, "
@@ -151,7 +151,8 @@ def _no_keyframe(figures: Figures, direction: Direction) -> bool:
 
 
 def sounds(figures: Figures, others: Sequence[Figures]) -> Iterator[Reason]:
-    """Why too few marked sounds were identified, if so."""
+    """Why too few marked sounds were identified, if so; where it is the codec, `codecs` says
+    it."""
     sound = figures.sound
     if "audio" not in figures.kinds or sounds_proved(figures):
         return
@@ -176,7 +177,7 @@ def sounds(figures: Figures, others: Sequence[Figures]) -> Iterator[Reason]:
             "ones that were sent; in the other direction there is sound.",
             figures.name,
         )
-    elif not sound.wrong:
+    elif not sound.wrong and (sound.seconds or not _another_codec(figures, others, "audio")):
         yield Reason(
             Code.NO_SOUND,
             f"No marked sound of {figures.sender} was identified; {sound.sent} were sent, "
@@ -193,17 +194,24 @@ def speech(f: Figures, direction: Direction) -> Iterator[Reason]:
         yield Reason(Code.TOO_FEW, words, f.name)
 
 
-def codecs(figures: Figures) -> Iterator[Reason]:
+def codecs(figures: Figures, others: Sequence[Figures]) -> Iterator[Reason]:
     """Whether the codec that was asked for is the one in use."""
-    for kind, flow in (("video", figures.video), ("audio", figures.audio)):
-        if kind in figures.kinds and flow.wanted and flow.wanted != flow.codec:
-            used = flow.codec or "none that is known"
-            words = {"video": "pictures", "audio": "sound"}[kind]
-            yield Reason(
-                Code.CODEC,
-                f"{flow.wanted} was asked for, but the codec of {words} is {used}.",
-                figures.name,
-            )
+    for kind, words in (("video", "pictures"), ("audio", "sound")):
+        if _another_codec(figures, others, kind):
+            flow = figures.flow(kind)
+            used = f"the codec of {words} is {flow.codec}"
+            if flow.codec is None:
+                used = f"no codec of {words} was agreed on"
+            yield Reason(Code.CODEC, f"{flow.wanted} was asked for, but {used}.", figures.name)
+
+
+def _another_codec(figures: Figures, others: Sequence[Figures], kind: str) -> bool:
+    """Whether a kind does not come in the codec that was asked for. Where one was agreed on in
+    another direction only, it is not the codec for want of which nothing comes."""
+    flow = figures.flow(kind)
+    if kind not in figures.kinds or not flow.wanted or flow.wanted == flow.codec:
+        return False
+    return flow.codec is not None or not any(other.flow(kind).codec for other in others)
 
 
 def clocks(figures: Figures) -> Iterator[Reason]:

@@ -49,7 +49,7 @@ MEANING: dict[Code, str] = {
     Code.NOT_RUN: "The test could not run.",
     Code.NEVER_ANSWERED: "The call was never answered.",
     Code.NOTHING_RELAYED: "The server took the call, but passed nothing on.",
-    Code.RELAY_REFUSED: "Only a relay was allowed, and it refused.",
+    Code.RELAY_REFUSED: "Only a relay was allowed, and there was none.",
     Code.NEVER_CONNECTED: "The two sides found no way to each other.",
     Code.ENDED_EARLY: "The other side hung up before the time was over.",
     Code.BROKE_OFF: "The call broke off.",

@@ -30,8 +30,9 @@ from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import speech
 from .observed import Step
-from .options import SOUND, CannotCheck, Options
+from .options import SOUND, CannotCheck, NoCall, Options
 from .party import Callee, Caller, Line, Party
+from .refusal import why_no_relay
 from .talk import Talk
 
 BIAS: dict[Kind, float] = {"audio": 0.0065, "video": 0.0}
@@ -152,6 +153,14 @@ class Side:
             self.options, self.stream, stream, self._pool, self.note, self._news, stamped=stamped
         )
         return self.talk
+
+    async def find_relay(self) -> None:
+        """See that there is a relay, where its media may go by nothing else. Raises `NoCall`."""
+        welcome = self._client.welcome
+        if self.options.relay_only and welcome is not None:
+            why = await why_no_relay(welcome.ice_servers)
+            if why is not None:
+                raise NoCall("never connected", why)
 
     def call(self, to: str, detour: Detour | None = None) -> Party:
         """Call somebody; `connect` of what it returns waits for them."""

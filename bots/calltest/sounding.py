@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from ringback.bots.media.encoding import PACKET, Coded, SoundEncoder
 
 from .chirps import PERIOD, Chirps, beside
+from .hearing import LENGTH
 from .marked import Find
 from .observed import SentChirp
 from .options import SOUND
@@ -36,6 +39,7 @@ class MarkedSounds:
         self._pool = pool
         self._picture_rate = picture_rate
         self._next = 0
+        self._going = False
 
     async def run(self, find: Find, start: float) -> None:
         """Send by the track that `find` gives, the first chirp at `start` (monotonic seconds),
@@ -67,15 +71,29 @@ class MarkedSounds:
             self._note(number, at if sent else None)
 
     def _note(self, number: int, at: float | None) -> None:
-        """Whether a chirp begins in this packet, and so has gone out."""
+        """Whether a chirp begins in this packet, and so has gone out, or ends in it."""
+        self._end(number, at)
         begins = self._next * PERIOD
         if begins >= (number + 1) * PACKET - 1e-9:
             return
         if at is not None:
             rate = self._picture_rate
             sequence = beside(self._next, rate) if rate is not None else None
-            self.sent.append(SentChirp(self._next, at + begins - number * PACKET, sequence))
+            begun = at + begins - number * PACKET
+            self.sent.append(SentChirp(self._next, begun, sequence, math.inf))
+            self._going = True
         self._next += 1
+
+    def _end(self, number: int, at: float | None) -> None:
+        """Take note of when the last chirp has gone out whole: on a busy machine that is later
+        than its length says."""
+        if not self.sent or not self._going:
+            return
+        left = self.sent[-1].number * PERIOD + LENGTH - number * PACKET
+        if at is None or left <= PACKET + 1e-9:
+            self._going = False
+            if at is not None:
+                self.sent[-1] = replace(self.sent[-1], ended=at + left)
 
     def _make(self, first: int) -> list[Coded]:
         packets: list[Coded] = []

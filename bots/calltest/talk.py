@@ -97,6 +97,11 @@ class Talk:
         """How much came too fast to be looked at."""
         return self.watcher.refused + self.listener.refused
 
+    @property
+    def slow(self) -> float:
+        """The longest that this machine took to code or to decode a picture, in seconds."""
+        return max(self.pictures.slow, self.watcher.slow)
+
     def use(self, plane: Endpoint) -> None:
         """Send and receive by this end of the media from now on."""
         self._plane = plane

@@ -61,11 +61,13 @@ def _ways(
 
 def skew(direction: Direction, found: Identified, sounds: Sequence[Chirped]) -> Skew:
     """How long each sound took against the picture taken with it, or the nearest one within a
-    quarter of a second. Both until they arrived: how long this machine then took to decode is
-    nothing of the call."""
+    quarter of a second. Both from when they went out until they arrived: how long this machine
+    took to code the one, and to decode either, is nothing of the call."""
     biases = direction.bias.get("video", 0.0) - direction.bias.get("audio", 0.0)
+    coding = {picture.at: picture.coding for picture in direction.sent}
     taken = {picture.sequence: picture.at for picture in direction.sent}
-    pictures = sorted(_ways(direction, found, lambda seen: seen.arrived))
+    ways = _ways(direction, found, lambda seen: seen.arrived)
+    pictures = sorted((at, took - coding[at]) for at, took in ways)
     values = []
     for chirp in sounds:
         at = chirp.sent.at

@@ -57,7 +57,7 @@ def judge(
     """`figures`: of each of `observed.directions`, in that order. `thresholds`: people's own, in
     place of the defaults about the same figure (`thresholds.DEFAULTS`, or `SHAPED` where a
     network profile made the way worse). `observed.lag` above `MOST_LAG`, or `observed.troubles`, is
-    never a verdict."""
+    never a verdict; `observed.slow` above it never one against the media."""
     if len(figures) != len(observed.directions):
         raise ValueError(
             f"there are {len(observed.directions)} directions, but figures of {len(figures)}"
@@ -65,8 +65,12 @@ def judge(
     if (unproven := _unproven(observed)) is not None:
         return Verdict("unproven", f"Unproven. {unproven.sentence}", (unproven,))
     reasons = list(_call(observed))
-    if not any(reason.code in _NO_CALL for reason in reasons):
-        reasons += _media(observed, figures, list(thresholds))
+    if observed.ending not in _NO_CALL:
+        media = list(_media(observed, figures, list(thresholds)))
+        if media and observed.slow > MOST_LAG:
+            slow = Reason(Code.LAGGED, _too_busy("it took", observed.slow, "for one picture"))
+            return Verdict("unproven", f"Unproven. {slow.sentence}", (slow,))
+        reasons += media
     reasons = sorted(dict.fromkeys(reasons), key=lambda reason: _ORDER[reason.code])
     if not reasons:
         return Verdict("passed", _passed(observed, figures))
@@ -76,24 +80,25 @@ def judge(
     return Verdict("failed", f"Failed. {where}{reasons[0].sentence}{also}", tuple(reasons))
 
 
-_NO_CALL = {
-    Code.NEVER_ANSWERED, Code.NOTHING_RELAYED, Code.RELAY_REFUSED, Code.NEVER_CONNECTED
-}  # fmt: skip
+_NO_CALL = ("never answered", "never connected")
 
 
 def _unproven(observed: Observed) -> Reason | None:
     if observed.lag > MOST_LAG:
-        return Reason(
-            Code.LAGGED,
-            f"This machine was too busy to judge: its event loop was {show(observed.lag, 'time')} "
-            f"late, and more than {show(MOST_LAG, 'time')} is too much.",
-        )
+        return Reason(Code.LAGGED, _too_busy("its event loop was", observed.lag, "late"))
     if observed.troubles:
         return Reason(Code.LAGGED, " ".join(observed.troubles))
     if not observed.directions or not any(d.kinds for d in observed.directions):
         because = f": {observed.reason}" if observed.reason else ""
         return Reason(Code.NOT_RUN, f"There was nothing to judge{because}.")
     return None
+
+
+def _too_busy(what: str, seconds: float, how: str) -> str:
+    return (
+        f"This machine was too busy to judge: {what} {show(seconds, 'time')} {how}, and more than "
+        f"{show(MOST_LAG, 'time')} is too much."
+    )
 
 
 def _call(observed: Observed) -> Iterator[Reason]:
@@ -110,11 +115,20 @@ def _call(observed: Observed) -> Iterator[Reason]:
                 f"rang{because}.",
             )
         case "never connected" if (refusal := _refusal(observed)) is not None:
-            yield Reason(Code.RELAY_REFUSED, f"The relay refused, so there was no way: {refusal}.")
-        case "never connected":
+            words = refusal.removeprefix("No relay: ").rstrip(".")
+            yield Reason(
+                Code.RELAY_REFUSED, f"Only a relay was allowed, and there was none: {words}."
+            )
+        case "never connected" if "answered" in reached:
             yield Reason(
                 Code.NEVER_CONNECTED,
                 f"The call was answered, but its sides never reached each other{because}.",
+            )
+        case "never connected" if (wanted := _nothing_in_common(observed)) is not None:
+            yield Reason(Code.CODEC, f"{wanted}, so {observed.to} could not answer{because}.")
+        case "never connected":
+            yield Reason(
+                Code.NEVER_CONNECTED, f"The call to {observed.to} did not come about{because}."
             )
         case "ended early":
             yield Reason(
@@ -133,6 +147,16 @@ def _refusal(observed: Observed) -> str | None:
     """What says that a relay refused."""
     words = [observed.reason, *(step.detail for step in observed.steps if step.name != "placed")]
     return next((text for text in words if _RELAY.search(text)), None)
+
+
+def _nothing_in_common(observed: Observed) -> str | None:
+    """What the two sides ask for, where that is not the same codec."""
+    match observed.directions:
+        case [there, back]:
+            for kind, wanted in there.wanted.items():
+                if (other := back.wanted.get(kind, wanted)) != wanted:
+                    return f"{there.sender} takes {wanted} alone, {back.sender} {other}"
+    return None
 
 
 def _media(
@@ -173,10 +197,10 @@ def _direction(
     told = [
         *proof.identities(f, direction, observed.directions),
         *proof.circles(f),
-        *proof.pictures(f, direction),
+        *proof.pictures(f, direction, others),
         *proof.sounds(f, others),
         *proof.speech(f, direction),
-        *proof.codecs(f),
+        *proof.codecs(f, others),
         *proof.clocks(f),
     ]
     yield from told

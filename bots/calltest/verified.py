@@ -78,9 +78,22 @@ class Call:
 
     async def connect(self, detour: Detour | None = None) -> None:
         """Place the call, answer it, and begin to send. Raises `NoCall`."""
-        parties: list[Party | PageParty] = []
+        try:
+            await self.caller.find_relay()
+            for side in self.sides:
+                await _talk(side).open()
+            await self._meet(detour)
+        except NoCall as error:
+            self.ending, self.reason = error.ending, str(error)
+            raise
+        self.began = time.monotonic()
         for side in self.sides:
-            await _talk(side).open()
+            _talk(side).begin(self.began)
+        self._sampler = asyncio.create_task(self._sample(), name="samples")
+
+    async def _meet(self, detour: Detour | None) -> None:
+        """Let both sides wait until media can flow. Raises `NoCall`."""
+        parties: list[Party | PageParty] = []
         if self.callee is not None:
             parties.append(self.callee.listen())
         parties.append(self.caller.call(self.to, detour))
@@ -90,17 +103,10 @@ class Call:
             # The caller's word first: they know most of why it did not come about.
             for task in reversed(connecting):
                 await task
-        except NoCall as error:
-            self.ending, self.reason = error.ending, str(error)
-            raise
         finally:
             for task in connecting:
                 task.cancel()
             await asyncio.gather(*connecting, return_exceptions=True)
-        self.began = time.monotonic()
-        for side in self.sides:
-            _talk(side).begin(self.began)
-        self._sampler = asyncio.create_task(self._sample(), name="samples")
 
     async def last(self, seconds: float) -> bool:
         """Let it go on for so long; whether it did, or ended before (then `ending` says how)."""
@@ -134,8 +140,9 @@ class Call:
         self.ended = time.monotonic()
         for side in self.sides:
             await _talk(side).stop()
-        if self.ending == "hung up":
-            await self._drain()
+        if self.ending == "hung up" and not await self._drain():
+            # What is missing may be so because they left meanwhile.
+            self._look_for_end()
         if self._sampler is not None:
             self._sampler.cancel()
             await asyncio.wait((self._sampler,))
@@ -160,13 +167,15 @@ class Call:
             if party is not None and party.over.is_set() and self.ending == "hung up":
                 self.ending, self.reason = party.ending, party.why()
 
-    async def _drain(self) -> None:
+    async def _drain(self) -> bool:
+        """Wait for what is under way; whether all of it arrived."""
+        until = time.monotonic() - TAIL
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
-                until = time.monotonic() - TAIL
                 while not all(_arrived(direction, until) for direction in self._directions):
                     self._news.clear()
                     await self._news.wait()
+        return all(_arrived(direction, until) for direction in self._directions)
 
     async def judge_speech(self) -> None:
         """Compare what was spoken by now to what was heard, where options ask for it."""
@@ -212,6 +221,7 @@ class Call:
             steps=steps,
             pairs=pairs,
             restarts=self._restarts or sum(side.restarts for side in self.sides),
+            slow=max(_talk(side).slow for side in self.sides),
             ending=self.ending,
             reason=self.reason,
             troubles=self._troubles(),

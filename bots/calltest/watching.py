@@ -30,7 +30,8 @@ class Watcher:
 
     What there was is added to `seen`, in order. `scene`: what should be shown, for comparing;
     None where that is not known. `stamped`: whether stamps mean something. `on_seen` is called
-    with each batch. `first` and `worst`: the first picture that was identified and the one least
+    with each batch. `slow`: the longest from the arrival of a picture until it was decoded, in
+    seconds. `first` and `worst`: the first picture that was identified and the one least
     like what was sent.
     """
 
@@ -45,6 +46,7 @@ class Watcher:
     ) -> None:
         self._stamped = stamped
         self.seen = seen
+        self.slow = 0.0
         self.first: VideoFrame | None = None
         self.worst: VideoFrame | None = None
         self._scene = scene
@@ -71,6 +73,7 @@ class Watcher:
 
     def _done(self, seen: list[SeenPicture]) -> None:
         self.seen += seen
+        self.slow = max([self.slow, *(picture.shown - picture.arrived for picture in seen)])
         self._on_seen(seen)
 
     def _look(self, frames: list[Frame]) -> list[SeenPicture]:
