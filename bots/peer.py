@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
@@ -17,12 +18,14 @@ from aiortc import RTCIceServer
 
 from ringback.server.protocol import Candidate, IceServer, Part, Report
 
+from .media.description import BadOffer
 from .media.frames import Kind
 from .media.leg import Leg
 from .media.mirror import Mirror
-from .media.offer import BadOffer, read_answer, read_candidate, read_offer
+from .media.offer import Offer, read_answer, read_candidate, read_offer
 from .media.parts import Certificate, reads_server
 from .media.plane import Plane, PlaneFactory
+from .media.rejection import nothing_left
 from .media.udp import Hub
 
 TICK = 1.0
@@ -31,6 +34,9 @@ CONNECT = 15.0
 QUIET = 7.0
 # Looked at once a second, so it is noticed within ten.
 GONE = 9.0
+ANEW = 2.0
+"""Seconds in which a peer that closed its connection may offer another one: a browser that stops
+the section with the common transport does both, in any order."""
 
 State = Literal["connecting", "connected", "reconnecting", "failed", "closed"]
 logger = logging.getLogger(__name__)
@@ -64,8 +70,8 @@ class Peer:
     `on_change` is called from the event loop with each `Change`: `connecting` (by part),
     `connected`, `reconnecting` after `QUIET` seconds of silence or when the peer restarts,
     `failed` when a part did not come about or the peer has been silent for `GONE` seconds,
-    `closed` when the peer closed its connection. `on_plane` is called with each new plane,
-    the first one's and those of restarts, before any media reaches it.
+    `closed` when the peer closed its connection and made no other. `on_plane` is called with
+    each new plane, the first one's and those of restarts, before any media reaches it.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class Peer:
         self._last = Change("connecting")
         self._started = self._heard_at = time.monotonic()
         self._heard = 0
+        self._closed_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._legs = 0
         self._closed = False
@@ -105,9 +112,12 @@ class Peer:
     async def answer(self, sdp: str) -> str:
         """The answer to an offer of the peer: its first, a renegotiation or a restart.
 
-        Raises `BadOffer`; the connection in use goes on if there is one.
+        A later one in which everything is stopped ends the connection, and no more: the next is
+        a restart. Raises `BadOffer`; the connection in use goes on if there is one.
         """
         offer = read_offer(sdp, self._hub.network)
+        if not offer.sdp:
+            return await self._answer_nothing(offer)
         if self._leg is not None and self._leg.takes(offer):
             return await self._leg.answer(offer)
         # Browsers begin DTLS anew only where the fingerprint is another (RFC 8842, section 4).
@@ -120,6 +130,15 @@ class Peer:
             await old.close()
         self._look()
         return answer
+
+    async def _answer_nothing(self, offer: Offer) -> str:
+        """The answer to an offer in which everything is stopped."""
+        if self._leg is None and not self._legs:
+            raise BadOffer("The offer has no media.", "media")
+        old, self._leg = self._leg, None
+        if old is not None:
+            await old.close()
+        return nothing_left(offer.rejected)
 
     async def offer(self, kinds: Sequence[Kind], channel: str | None = None) -> str:
         """An offer of these kinds of media, and of a data channel of this label: to be made
@@ -158,6 +177,7 @@ class Peer:
         self._legs += 1
         self._started = self._heard_at = time.monotonic()
         self._heard = 0
+        self._closed_at = math.inf
         if self._on_plane is not None and leg.plane is not None:
             self._on_plane(leg.plane)
         self._timer = self._timer or asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -211,7 +231,9 @@ class Peer:
             case "failed":
                 self._tell(Change("failed", leg.failed_part))
             case "closed":
-                self._tell(Change("closed"))
+                self._closed_at = min(self._closed_at, time.monotonic())
+                over = time.monotonic() - self._closed_at >= ANEW
+                self._tell(Change("closed" if over else "reconnecting"))
             case _:
                 state: State = "connecting" if self._legs < 2 else "reconnecting"
                 self._tell(Change(state, leg.failed_part))

@@ -10,15 +10,17 @@ import pytest
 from aiortc import RTCIceServer
 from aiortc.sdp import MediaDescription, SessionDescription
 
+from ringback.bots.media.description import BadOffer
 from ringback.bots.media.endpoint import Endpoint
 from ringback.bots.media.frames import Kind
 from ringback.bots.media.leg import Leg
 from ringback.bots.media.mirror import Mirror
 from ringback.bots.media.network import Network
-from ringback.bots.media.offer import BadOffer, read_offer
+from ringback.bots.media.offer import read_answer, read_offer
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.udp import Hub
 from tests.callers import needs_address
+from tests.offers import stopped
 
 pytestmark = needs_address
 
@@ -349,9 +351,109 @@ async def test_a_later_offer_is_for_this_leg_if_the_transport_is_the_same(leg: L
     assert leg.takes(read_offer(CHROMIUM.replace("a=setup:actpass", "a=setup:active")))
     assert not leg.takes(read_offer(CHROMIUM.replace("/+Wi", "abcd")))
     assert not leg.takes(read_offer(CHROMIUM.replace("5C", "5D")))
+    assert leg.takes(read_offer(stopped(CHROMIUM, "1", "2")))
+    assert not leg.takes(read_offer(stopped(CHROMIUM, "0"))), "it carries the others"
+    assert leg.takes(read_offer(CHROMIUM.replace("BUNDLE 0 1 2", "BUNDLE 1 0 2")))
     await leg.close()
+    assert not leg.takes(first)
     states.append(leg.state)
     assert states == ["new", "ice", "closed"]
+
+
+# --- sections that are stopped
+
+
+def again(offer: str, old: str, new: str, source: int) -> str:
+    """An offer in which another section took the place of a stopped one, of another name."""
+    text = offer.replace(f"a=mid:{old}\n", f"a=mid:{new}\n").replace(f" {old} ", f" {new} ", 1)
+    return text.replace("2001", str(source)).replace("2002", str(source + 1))
+
+
+def ports(sdp: str) -> list[tuple[str, bool]]:
+    """The names of the sections and whether each is taken; the bundle must say the same."""
+    parsed = re.findall(r"(?ms)^m=\w+ (\d+).*?^a=mid:(\S+)", sdp)
+    groups = re.findall(r"a=group:BUNDLE ([^\r]*)", sdp)
+    taken = [mid for port, mid in parsed if port != "0"]
+    assert [group.split() for group in groups] == ([taken] if taken else [])
+    return [(mid, port != "0") for port, mid in parsed]
+
+
+@pytest.mark.parametrize("mid", ["1", "2"])
+@pytest.mark.parametrize("plane", [Mirror, Endpoint])
+async def test_one_section_is_stopped_and_the_others_go_on(
+    mid: str, plane: type[Mirror] | type[Endpoint]
+) -> None:
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), plane)
+    first = await leg.answer(read_offer(CHROMIUM))
+    later = read_offer(stopped(CHROMIUM, mid))
+    assert leg.takes(later)
+    answered = await leg.answer(later)
+    assert ports(first) == [("0", True), ("1", True), ("2", True)]
+    assert ports(answered) == [(name, name != mid) for name in "012"]
+    assert leg.plane is not None
+    assert {section.mid for section in leg.plane._sections} == {"0", "1"} - {mid}
+    assert ports(await leg.answer(later)) == ports(answered), "asked again, answered again"
+    await leg.close()
+
+
+async def test_the_place_of_a_stopped_section_is_taken_by_another() -> None:
+    made = partial(Endpoint, receives=("audio", "video"), sends=("audio", "video"))
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), made)
+    await leg.answer(read_offer(CHROMIUM))
+    assert isinstance(leg.plane, Endpoint)
+    incoming, outgoing = leg.plane.incoming["1"], leg.plane.outgoing["1"]
+    sources = set()
+    for number in range(3, 9):
+        old = "1" if number == 3 else str(number - 1)
+        before = again(CHROMIUM, "1", old, 2001 if number == 3 else 5000 + 2 * number)
+        await leg.answer(read_offer(stopped(before, old)))
+        assert set(leg.plane.incoming) == set(leg.plane.outgoing) == {"0"}
+        offer = again(CHROMIUM, "1", str(number), 5002 + 2 * number)
+        answered = await leg.answer(read_offer(offer))
+        assert ports(answered) == [("0", True), (str(number), True), ("2", True)]
+        video = SessionDescription.parse(answered).media[1]
+        assert video.rtp.muxId == str(number)
+        sources |= {source.ssrc for source in video.ssrc}
+        assert set(leg.plane.incoming) == set(leg.plane.outgoing) == {"0", str(number)}
+    assert len(sources) == 12, "SRTP numbers the packets of each stream anew"
+    assert (incoming.ended, incoming.active, outgoing.active) == (True, False, False)
+    assert len(leg._pc.getTransceivers()) == 2, "nothing is kept of what was stopped"
+    assert len(leg.plane._routes) <= 5, "what may still be on its way goes one change later"
+    await leg.close()
+
+
+async def test_another_kind_takes_the_place_at_once() -> None:
+    sdp = CHROMIUM[: CHROMIUM.index("m=video")].replace(" 0 1 2", " 0")
+    leg = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint)
+    await leg.answer(read_offer(sdp))
+    assert isinstance(leg.plane, Endpoint)
+    head, audio, video, _ = re.split("(?m)^(?=m=)", CHROMIUM)
+    offer = head.replace(" 0 1 2", " 0") + video.replace("a=mid:1", "a=mid:0")
+    answered = await leg.answer(read_offer(offer))
+    assert [m.kind for m in SessionDescription.parse(answered).media] == ["video"]
+    assert [track.kind for track in leg.plane.incoming.values()] == ["video"]
+    await leg.close()
+
+
+async def test_an_offer_may_have_sections_that_were_stopped_long_ago(leg: Leg) -> None:
+    """A peer that restarts offers them still."""
+    assert ports(await leg.answer(read_offer(stopped(CHROMIUM, "0")))) == [
+        ("0", False), ("1", True), ("2", True),
+    ]  # fmt: skip
+
+
+async def test_a_leg_that_offered_answers_what_stops() -> None:
+    both: tuple[Kind, ...] = ("audio", "video")
+    caller = Leg([], lambda: None, Certificate.generateCertificate(), partial(Endpoint, sends=both))
+    callee = Leg([], lambda: None, Certificate.generateCertificate(), Endpoint)
+    answer = await callee.answer(read_offer(await caller.offer(["audio", "video"], "control")))
+    await caller.accept(read_answer(answer, caller.offered))
+    reoffer = answer.replace("\r\n", "\n").replace("a=setup:active", "a=setup:actpass")
+    assert ports(await caller.answer(read_offer(stopped(reoffer, "1"))))[1] == ("1", False)
+    assert isinstance(caller.plane, Endpoint)
+    assert list(caller.plane.outgoing) == ["0"]
+    await caller.close()
+    await callee.close()
 
 
 async def test_a_server_that_is_configured_is_used(unused_udp_port: int) -> None:

@@ -115,6 +115,22 @@ async def test_all_media_of_a_bundle_share_one_dtls_and_one_ice_transport(
 
 
 @needs_address
+async def test_sections_are_kept_by_these_names(answerer: RTCPeerConnection) -> None:
+    names = vars(answerer)
+    for name in ("transceivers", "sctp", "sctp_mline_index", "remoteDtls", "remoteIce"):
+        assert f"_RTCPeerConnection__{name}" in names, f"RTCPeerConnection has no __{name}"
+    first, second = answerer.getTransceivers()
+    owners = names["_RTCPeerConnection__remoteDtls"]
+    await parts.keep_sections(answerer, [("1", "video")])
+    assert answerer.getTransceivers() == [second]
+    assert (second._get_mline_index(), first.currentDirection) == (0, "inactive")
+    assert first in owners, "what waits for the connection needs it still"
+    parts.dtls_of(answerer)._state = rtcdtlstransport.State.CONNECTED
+    await parts.keep_sections(answerer, [("1", "video")])
+    assert list(owners) == [second]
+
+
+@needs_address
 @pytest.mark.parametrize("stopped", [False, True])
 async def test_a_section_that_connects_while_its_transport_closes(
     answerer: RTCPeerConnection, stopped: bool

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.bots.media import offer as o
+from ringback.bots.media.description import BadOffer
 from ringback.bots.media.network import Network, read_allowed
 from ringback.bots.media.offer import (
-    BadOffer,
     RemoteCandidate,
     limited,
     read_answer,

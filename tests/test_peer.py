@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
@@ -17,7 +18,8 @@ from ringback.bots.media.parts import Certificate
 from ringback.bots.media.plane import Plane
 from ringback.bots.peer import BadOffer, Change, Peer, ice_servers
 from ringback.server.protocol import Candidate, IceServer, Report
-from tests.callers import PATIENCE, TONE, Caller, needs_address
+from tests.callers import PATIENCE, TONE, Caller, mirror_of, needs_address
+from tests.offers import stopped
 
 pytestmark = needs_address
 
@@ -248,6 +250,63 @@ async def test_silence_is_told_then_ends_it(
     for protocol in parts.protocols(parts.ice_of(parts.dtls_of(caller.pc))):
         protocol.transport.abort()
     assert await bot.until("failed") == [Change("reconnecting"), Change("failed", "ice")]
+
+
+async def test_who_closes_the_connection_may_make_another(bot: Heard) -> None:
+    first, second = Caller(video=None), Caller(video=None)
+    await first.call(bot.peer.answer)
+    await bot.until("connected")
+    await first.close()
+    assert await bot.until("reconnecting") == [Change("reconnecting")]
+    await second.call(bot.peer.answer)
+    await bot.until("connected")
+    assert await second.heard() == pytest.approx(TONE, rel=0.05)
+    await second.close()
+    assert await bot.until("closed") == [Change("reconnecting"), Change("closed")]
+
+
+async def test_what_is_stopped_is_gone_and_the_rest_goes_on(bot: Heard) -> None:
+    caller = Caller()
+    await caller.call(bot.peer.answer)
+    assert await caller.numbers(1)
+    sdp = caller.pc.localDescription.sdp.replace("\r\n", "\n")
+    answered = await bot.peer.answer(stopped(sdp, "1"))
+    assert re.findall(r"m=\w+ 0 .*\r\n.*\r\na=mid:(.)", answered) == ["1"]
+    mirror = mirror_of(bot.peer)
+    before = mirror.counts.dropped["unknown"]
+    # More than may have been on its way already.
+    for _ in range(3):
+        assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert mirror.counts.dropped["unknown"] > before, "nobody takes its pictures now"
+    assert {stream.rtx for stream in mirror.streams.values()} == {False}
+    await caller.close()
+
+
+async def test_everything_is_stopped_and_something_comes_anew(bot: Heard) -> None:
+    first, second = Caller(video=None), Caller(video=None)
+    await first.call(bot.peer.answer)
+    await bot.until("connected")
+    sdp = first.pc.localDescription.sdp.replace("\r\n", "\n")
+    nothing = await bot.peer.answer(stopped(sdp, "0"))
+    assert nothing.endswith("c=IN IP4 0.0.0.0\r\na=mid:0\r\na=inactive\r\n")
+    assert "BUNDLE" not in nothing
+    assert bot.peer.plane is None
+    assert nothing == await bot.peer.answer(stopped(sdp, "0")), "as often as it is said"
+    await bot.peer.add_candidate(Candidate(candidate="candidate:1 1 udp 1 192.0.2.7 5000 typ host"))
+    assert bot.peer.report("c").pair is None
+    await second.call(bot.peer.answer)
+    states = [change.state for change in await bot.until("connected")]
+    assert set(states) == {"reconnecting", "connected"}
+    assert await second.heard() == pytest.approx(TONE, rel=0.05)
+    assert bot.peer.report("c").restarts == 1
+    await first.close()
+    await second.close()
+
+
+async def test_a_first_offer_of_nothing(bot: Heard, caller: Caller) -> None:
+    offer = (await caller.offer()).replace("\r\n", "\n")
+    with pytest.raises(BadOffer, match="no media"):
+        await bot.peer.answer(stopped(offer, "0"))
 
 
 async def test_a_channel_too_many_is_closed(bot: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

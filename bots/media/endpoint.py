@@ -86,6 +86,7 @@ class Endpoint(Plane):
         self._sends = sends
         self._routes: dict[int, Route] = {}
         self._named: set[int] = set()
+        self._ended: list[Incoming] = []
         self._feedback = Feedback(self.incoming, self.outgoing, self._send_rtcp, self.fault, cap)
 
     def direction(self, kind: str) -> Direction:
@@ -101,9 +102,11 @@ class Endpoint(Plane):
         return name == "telephone-event" or name in (known.lower() for known in CODECS)
 
     def configure(self, sections: Iterable[Section]) -> None:
-        """Take over what was negotiated, now or anew; tracks stay what they are."""
+        """Take over what was negotiated, now or anew; tracks stay what they are, until their
+        section is no more."""
         self._sections = list(sections)
         self._feedback.ssrc = self._sections[0].ours[0] if self._sections else 0
+        self._end_tracks({(section.mid, section.kind) for section in self._sections})
         self._forget()
         for section in self._sections[:MAX_TRACKS]:
             self._configure_outgoing(section)
@@ -116,10 +119,23 @@ class Endpoint(Plane):
                     if theirs not in self._routes and len(self._routes) < rtp.STREAMS:
                         self._routes[theirs] = Route(known, number == 1)
 
+    def _end_tracks(self, sections: set[tuple[str, Kind]]) -> None:
+        """End the tracks of no such section. Their sources are kept until the next change: what
+        is still on its way must not be taken for another track's."""
+        for ssrc, route in list(self._routes.items()):
+            if route.track in self._ended:
+                del self._routes[ssrc]
+                self._cipher.forget(ssrc)
+        self._ended = [t for t in self.incoming.values() if (t.mid, t.kind) not in sections]
+        for track in self._ended:
+            self.incoming.pop(track.mid).end()
+        for sent in [t for t in self.outgoing.values() if (t.mid, t.kind) not in sections]:
+            self.outgoing.pop(sent.mid).end()
+
     def _forget(self) -> None:
         """Make room: what was named once and is no more, and is not what comes just now."""
         named = {ssrc for section in self._sections for ssrc in section.theirs}
-        sources = [track.source for track in self.incoming.values()]
+        sources = [track.source for track in (*self.incoming.values(), *self._ended)]
         current = {source.ssrc for source in sources if source is not None}
         for ssrc in self._named - named - current:
             self._named.discard(ssrc)
@@ -171,6 +187,8 @@ class Endpoint(Plane):
         """Stop the timer; nothing is sent after this."""
         super().close()
         self._feedback.close()
+        for track in self.outgoing.values():
+            track.end()
 
     def _rtp(self, data: bytes, at: float) -> None:
         """Take one SRTP packet. In one piece: what is called here is paid for by every packet."""

@@ -64,7 +64,7 @@ class Incoming:
         self.clock = SenderClock()
         self.stats = Stats()
         self.path: ReceiveRate | None = None
-        self.active = False
+        self.active = self.ended = False
         self.due = math.inf
         self._pictures = kind == "video"
         self._section: Section | None = None
@@ -97,6 +97,12 @@ class Incoming:
     def silence(self) -> None:
         """Call nothing of the bot's any more."""
         self.on_frame = self.clock.on_report = self.digits.on_digit = None
+
+    def end(self) -> None:
+        """The section is no more: nothing comes of it from now on."""
+        self.silence()
+        self.on_due = None
+        self.active, self.ended = False, True
 
     def configure(self, section: Section) -> None:
         """Take over what was negotiated, now or anew."""

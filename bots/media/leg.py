@@ -26,12 +26,14 @@ from aiortc import (
 from aiortc import sdp as session_description
 
 from . import negotiation, parts
+from .description import BadOffer
 from .frames import Kind
 from .mirror import Mirror
 from .network import is_local_name
-from .offer import MAX_CANDIDATES, BadOffer, Offer, RemoteCandidate, limited
+from .offer import MAX_CANDIDATES, Offer, RemoteCandidate, limited
 from .payload import CODECS
 from .plane import Format, Plane, PlaneFactory, Section
+from .rejection import put_back
 from .repeat import Flights
 from .udp import Hub
 
@@ -122,7 +124,8 @@ class Leg:
 
     def takes(self, offer: Offer) -> bool:
         """Whether a later offer is for this leg, not for a new one."""
-        return self.remote is not None and self.remote.same_transport(offer)
+        ours = self.remote is not None and self.remote.same_transport(offer)
+        return ours and self.state != "closed"
 
     async def answer(self, offer: Offer) -> str:
         """Take an offer, the first or a later one on the same transport; the answer's SDP.
@@ -132,13 +135,15 @@ class Leg:
         with _whose_fault("The offer"):
             with parts.negotiating(self._negotiator()):
                 await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            if self.remote is not None:
+                await parts.keep_sections(self._pc, offer.sections)
             plane = self.plane or self._make()
             self._prepare(plane)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         if self.remote is None:
             plane.guard.watch()
         await self._agreed(offer, plane)
-        return self._described()
+        return put_back(self._described(), offer.rejected)
 
     async def offer(self, kinds: Sequence[Kind], channel: str | None = None) -> str:
         """Offer sections of these kinds, and a data channel of this label; the offer's SDP.

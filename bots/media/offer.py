@@ -13,13 +13,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ringback.server.protocol import Part
-
+from .description import MAX_LINE, TRANSPORT, BadOffer, bundles, read_lines, split, values
 from .network import Network, is_local_name
+from .rejection import Rejected, as_inactive, rejected_in, take_out
 
-MAX_SDP = 48 * 1024
-MAX_LINES = 2000
-MAX_LINE = 2048
 MAX_MEDIA = 16
 MAX_FINGERPRINTS = 8
 MAX_CANDIDATES = 50
@@ -32,19 +29,7 @@ _CANDIDATE = re.compile(
 )
 # What browsers hide an address behind (draft-ietf-mmusic-mdns-ice-candidates).
 _ICE = re.compile(r"[A-Za-z0-9+/]+")
-_TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux")
-_DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
-# What of a section of ours the peer has not said, where it rejected it.
-_NOT_REJECTED = (*_TRANSPORT, *_DIRECTIONS, "a=candidate", "a=end-of-candidates", "a=ssrc", "b=")
 _MEDIA = re.compile(r"m=(audio|video|application) (\d{1,5}) \S+ .+")
-
-
-class BadOffer(ValueError):
-    """An offer or a candidate that cannot be taken; says which `part` of the call failed."""
-
-    def __init__(self, sentence: str, part: Part = "signalling") -> None:
-        super().__init__(sentence)
-        self.part = part
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +49,33 @@ class RemoteCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A checked offer, or answer. `transport` changes when the peer starts ICE or DTLS anew."""
+    """A checked offer, or answer. `transport` changes when the peer starts ICE or DTLS anew.
+
+    `sdp` is without the sections that are `rejected`, and empty where nothing else is left;
+    `sections` are the names (mid) and kinds of those in it, `main` is the name of the one whose
+    transport all use.
+    """
 
     sdp: str
+    sections: tuple[tuple[str, str], ...]
     transport: tuple[str, ...]
     candidates: tuple[RemoteCandidate, ...]
     refused: int
+    rejected: tuple[Rejected, ...] = ()
+    main: str = ""
 
     def same_transport(self, other: Offer) -> bool:
-        """Whether another description of the peer's is for the same ICE and DTLS.
+        """Whether a later description of the peer's is for the same ICE and DTLS.
 
-        Who begins with DTLS is said anew in each: open in an offer, decided in an answer.
+        Who begins with DTLS is said anew in each: open in an offer, decided in an answer. A
+        browser that stops the main section begins both anew, under the same names (Chromium).
         """
 
         def parameters(offer: Offer) -> list[str]:
             return [line for line in offer.transport if not line.startswith("a=setup:")]
 
-        return parameters(self) == parameters(other)
+        goes_on = any(mid == self.main for mid, _ in other.sections)
+        return goes_on and parameters(self) == parameters(other)
 
 
 def read_candidate(line: str, network: Network = OURS) -> RemoteCandidate | None:
@@ -112,8 +107,11 @@ def read_candidate(line: str, network: Network = OURS) -> RemoteCandidate | None
 
 
 def read_offer(sdp: str, network: Network = OURS) -> Offer:
-    """Check an offer and take its candidates out. Raises `BadOffer`."""
-    lines = _lines(sdp)
+    """Check an offer and take its candidates out, and the sections that are rejected in it.
+
+    Raises `BadOffer`.
+    """
+    lines = read_lines(sdp)
     kept: list[str] = []
     candidates: list[RemoteCandidate] = []
     refused = 0
@@ -128,12 +126,23 @@ def read_offer(sdp: str, network: Network = OURS) -> Offer:
             kept.append(line)
     if len(candidates) + refused > MAX_CANDIDATES:
         raise BadOffer("The offer has too many candidates.", "ice")
-    kept, transport = _on_one_transport(kept)
+    session, media = split(kept)
+    if not 0 < len(media) <= MAX_MEDIA:
+        raise BadOffer("The offer has no media, or too many kinds of it.", "media")
+    session, media, rejected = take_out(session, media)
+    if not media:
+        return Offer("", (), (), (), refused + len(candidates), tuple(rejected))
+    mids = _names(media)
+    main = _main(mids, session)
+    kept, transport = _on_one_transport(mids, session, media, media[mids.index(main)])
     return Offer(
         sdp="\r\n".join(kept) + "\r\n",
+        sections=tuple(zip(mids, (section[0][2:].split(" ")[0] for section in media), strict=True)),
         transport=tuple(transport),
         candidates=tuple(candidates),
         refused=refused,
+        rejected=tuple(rejected),
+        main=main,
     )
 
 
@@ -143,28 +152,17 @@ def read_answer(sdp: str, ours: str, network: Network = OURS) -> Offer:
 
     Raises `BadOffer`, also when everything is rejected.
     """
-    session, media = _split(_lines(sdp))
-    _, offered = _split(_lines(ours))
-    rejected = {n for n, section in enumerate(media) if section[0].split(" ")[1:2] == ["0"]}
-    if not rejected:
+    session, media = split(read_lines(sdp))
+    _, offered = split(read_lines(ours))
+    gone = rejected_in(session, media)
+    if not gone:
         return read_offer(sdp, network)
-    if len(rejected) == len(media):
+    if len(gone) == len(media):
         raise BadOffer("The answer takes nothing of what was offered.", "media")
     if len(media) != len(offered):
         raise BadOffer("The answer has other media than the offer.", "media")
-    taken = [section for n, section in enumerate(media) if n not in rejected]
-    bundle = _values(session, "a=group")
-    if not bundle and len(taken) == 1:
-        # Alone it needs no group; for us it becomes one of several again.
-        bundle = ["BUNDLE " + "".join(_values(taken[0], "a=mid")[:1])]
-    for n in sorted(rejected):
-        mid = _values(offered[n], "a=mid")[0]
-        media[n] = [line for line in offered[n] if not line.startswith(_NOT_REJECTED)]
-        media[n].append("a=inactive")
-        bundle = [f"{group} {mid}" if group.startswith("BUNDLE") else group for group in bundle]
-    kept = [line for line in session if not line.startswith("a=group:")]
-    kept += [f"a=group:{group}" for group in bundle]
-    return read_offer("\r\n".join([*kept, *itertools.chain(*media)]) + "\r\n", network)
+    session, media = as_inactive(session, media, offered, gone)
+    return read_offer("\r\n".join([*session, *itertools.chain(*media)]) + "\r\n", network)
 
 
 def limited(sdp: str, bits: int) -> str:
@@ -182,49 +180,23 @@ def limited(sdp: str, bits: int) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _lines(sdp: str) -> list[str]:
-    if len(sdp) > MAX_SDP or len(sdp.encode()) > MAX_SDP:
-        raise BadOffer("The offer is too long.")
-    lines = [line for line in re.split(r"\r\n|\n", sdp) if line]
-    if not lines or lines[0] != "v=0":
-        raise BadOffer("The offer is not a session description.")
-    if len(lines) > MAX_LINES or any(len(line) > MAX_LINE for line in lines):
-        raise BadOffer("The offer is too long.")
-    # aiortc splits at more characters than SDP does; nothing may hide behind them.
-    if any(not line.isprintable() for line in lines):
-        raise BadOffer("The offer has characters that no session description has.")
-    return lines
-
-
-def _values(lines: list[str], attribute: str) -> list[str]:
-    return [line.partition(":")[2].strip() for line in lines if line.startswith(attribute + ":")]
-
-
-def _split(lines: list[str]) -> tuple[list[str], list[list[str]]]:
-    """The session's lines and those of each media section."""
-    starts = [n for n, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
-    return lines[: starts[0]], [lines[a:b] for a, b in itertools.pairwise(starts)]
-
-
-def _main_section(mids: list[str], session: list[str], media: list[list[str]]) -> list[str]:
+def _main(mids: list[str], session: list[str]) -> str:
     """The media section whose transport all others use (RFC 9143, section 7.2)."""
-    groups = [v.split()[1:] for v in _values(session, "a=group") if v.split()[:1] == ["BUNDLE"]]
+    groups = bundles(session)
     if len(mids) == 1 and not groups:
-        return media[0]
+        return mids[0]
     if len(groups) != 1 or sorted(groups[0]) != sorted(mids):
         raise BadOffer("All media of the offer must use one transport.")
-    return media[mids.index(groups[0][0])]
+    return groups[0][0]
 
 
 def _names(media: list[list[str]]) -> list[str]:
     """The names (mid) of the media sections."""
-    if not media or len(media) > MAX_MEDIA:
-        raise BadOffer("The offer has no media, or too many kinds of it.", "media")
     for section in media:
         match = _MEDIA.fullmatch(section[0])
         if match is None or int(match[2]) >= 2**16:
             raise BadOffer("The offer has media that nobody here knows.", "media")
-    mids = [mid for section in media for mid in _values(section, "a=mid")[:1]]
+    mids = [mid for section in media for mid in values(section, "a=mid")[:1]]
     if len(set(mids)) != len(media):
         raise BadOffer("Each media line of the offer needs a name of its own.")
     return mids
@@ -234,10 +206,10 @@ def _transport(lines: list[str]) -> list[str]:
     """The lines that say how to reach the peer. Raises `BadOffer` if any is missing."""
     found = []
     for name in ("a=ice-ufrag", "a=ice-pwd", "a=setup"):
-        values = _values(lines, name)
-        if not values:
+        said = values(lines, name)
+        if not said:
             raise BadOffer("The offer has no ICE or no DTLS parameters.")
-        found.append(f"{name}:{values[-1]}")
+        found.append(f"{name}:{said[-1]}")
     fingerprints = [line for line in lines if line.startswith("a=fingerprint:")]
     if not 0 < len(fingerprints) <= MAX_FINGERPRINTS:
         raise BadOffer("The offer has no fingerprint, or too many.", "dtls")
@@ -248,17 +220,17 @@ def _transport(lines: list[str]) -> list[str]:
     return [*found, *sorted(fingerprints), *(line for line in lines if line == "a=rtcp-mux")]
 
 
-def _on_one_transport(lines: list[str]) -> tuple[list[str], list[str]]:
+def _on_one_transport(
+    mids: list[str], session: list[str], media: list[list[str]], main: list[str]
+) -> tuple[list[str], list[str]]:
     """The offer with the main section's transport written into all, and that transport.
 
     Browsers may give other sections an own one, for peers that cannot bundle, or none.
     """
-    session, media = _split(lines)
-    mids = _names(media)
-    transport = _transport(session + _main_section(mids, session, media))
-    kept = [line for line in session if not line.startswith((*_TRANSPORT, "a=group:BUNDLE"))]
+    transport = _transport(session + main)
+    kept = [line for line in session if not line.startswith((*TRANSPORT, "a=group:BUNDLE"))]
     # aiortc takes the first section for the main one, whatever the group says.
     kept.append("a=group:BUNDLE " + " ".join(mids))
     for section in media:
-        kept += [line for line in section if not line.startswith(_TRANSPORT)] + transport
+        kept += [line for line in section if not line.startswith(TRANSPORT)] + transport
     return kept, transport

@@ -146,6 +146,13 @@ class Outgoing:
         value = section.mid.encode()
         self._extensions = packet.one_byte_extension(mid, value) if mid is not None else b""
 
+    def end(self) -> None:
+        """The section is no more: nothing is sent from now on."""
+        self.active = False
+        self.on_keyframe_request = self.on_bitrate = None
+        self._queue.clear()
+        self.due = math.inf
+
     @property
     def slices(self) -> int | None:
         """How many bytes each unit of a picture in this `codec` may have at most; None for any

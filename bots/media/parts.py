@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -107,6 +107,39 @@ def on_dtls_sent(dtls: RTCDtlsTransport, sent: Callable[[bytes], None]) -> None:
         sent(data)
 
     dtls.transport._send = sending
+
+
+async def keep_sections(pc: RTCPeerConnection, sections: Sequence[tuple[str, str]]) -> None:
+    """Forget what belongs to none of the `sections` (mid and kind) of the offer that a bundled
+    connection has just taken, and count the rest as it stands there: aiortc knows no section
+    that is stopped, nor one whose place another takes. Before anything else is awaited."""
+    known = {
+        (transceiver.mid, transceiver.kind): transceiver for transceiver in pc.getTransceivers()
+    }
+    kept = []
+    for place, section in enumerate(sections):
+        if section[1] != "application":
+            kept.append(known.pop(section))
+            kept[-1]._set_mline_index(place)
+        elif pc.sctp is not None:
+            pc.sctp.mid = section[0]
+            pc._RTCPeerConnection__sctp_mline_index = place  # type: ignore[attr-defined]
+    for transceiver in known.values():
+        transceiver._setCurrentDirection("inactive")
+    # Another list: what is still connecting goes through the one it has begun with.
+    pc._RTCPeerConnection__transceivers = kept  # type: ignore[attr-defined]
+    dtls, sctp = dtls_of(pc), pc.sctp
+    if dtls.state != "connected":
+        # Whatever waits for it needs what it waits for.
+        return
+    if sctp is not None and all(kind != "application" for _, kind in sections):
+        pc._RTCPeerConnection__sctp = None  # type: ignore[attr-defined]
+    for remote in ("remoteDtls", "remoteIce"):
+        owners = getattr(pc, f"_RTCPeerConnection__{remote}")
+        for owner in owners.keys() - {*kept, pc.sctp}:
+            del owners[owner]
+    if sctp is not None and pc.sctp is None:
+        await sctp.stop()
 
 
 def ice_of(dtls: RTCDtlsTransport) -> Connection:
