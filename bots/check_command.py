@@ -121,6 +121,13 @@ class _Check(click.Command):
     metavar="NUMBER",
     help="So many calls, one after another.",
 )
+@click.option(
+    "--calls",
+    type=click.IntRange(1, 500),
+    default=1,
+    metavar="NUMBER",
+    help="So many at once. Pictures are then coded once for all of them.",
+)
 @click.option("--seed", type=click.IntRange(0), metavar="NUMBER", help="Lose the same again.")
 @click.option(
     "--token",
@@ -136,7 +143,7 @@ def check(
     url: str, to: str, between: bool, partner: str, seconds: float, codec: str,
     size: tuple[int, int], rate: float, audio_only: bool, speech: bool, relay: bool,
     net: str | None, fails: tuple[str, ...], json_file: Path | None, junit: Path | None,
-    html: Path | None, artifacts: Path | None, repeat: int, seed: int | None,
+    html: Path | None, artifacts: Path | None, repeat: int, calls: int, seed: int | None,
     tokens: tuple[str, ...], ca: Path | None, log_level: str,
 ) -> None:  # fmt: skip
     """Call at the exchange URL with marked pictures and sounds, read every one that arrives, and
@@ -172,7 +179,7 @@ def check(
         rules = tuple(map(threshold, fails))
         if not speech and (about := next((r for r in rules if r.name == "speech"), None)):
             raise ValueError(f"'{about.text}' is about speech, which is sent with --speech only.")
-        plan = Plan(asked, rules, repeat, json_file, junit, html)
+        plan = Plan(asked, rules, repeat, calls, json_file, junit, html)
     except ValueError as error:
         refuse(str(error))
     sys.exit(_run(plan))

@@ -23,6 +23,7 @@ from av import VideoFrame
 
 from ringback import bots
 from ringback.bots.call import BotCall
+from ringback.bots.calltest.camera import Camera
 from ringback.bots.calltest.marked import Find, MarkedPictures
 from ringback.bots.calltest.marks import Mark
 from ringback.bots.calltest.scene import Luma, Scene
@@ -245,8 +246,8 @@ class Duplicating(Gateway):
 class Swapped(Side):
     """Sends the pictures that belong in the other's track."""
 
-    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
-        talk = super().expect(stream, stamped=stamped)
+    def expect(self, stream: int, **more: Any) -> Talk:
+        talk = super().expect(stream, **more)
         talk.pictures = _pictures(self, talk, Scene(stream, *self.options.size))
         return talk
 
@@ -254,25 +255,23 @@ class Swapped(Side):
 class _ClockSet(Scene):
     """Pictures by a clock that is set five seconds on, after the first ones."""
 
-    def picture(self, mark: Mark) -> Luma:
+    def draw(self, made: Luma, mark: Mark) -> None:
         late = 5000 if mark.sequence >= 12 else 0
-        return super().picture(Mark(mark.stream, mark.sequence, (mark.stamp + late) & 0xFFFF))
+        super().draw(made, Mark(mark.stream, mark.sequence, (mark.stamp + late) & 0xFFFF))
 
 
 class ClockJump(Side):
     """Its clock is set during the call."""
 
-    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
-        talk = super().expect(stream, stamped=stamped)
+    def expect(self, stream: int, **more: Any) -> Talk:
+        talk = super().expect(stream, **more)
         talk.pictures = _pictures(self, talk, _ClockSet(self.stream, *self.options.size))
         return talk
 
 
 def _pictures(side: Side, talk: Talk, scene: Scene) -> MarkedPictures:
-    options = side.options
-    return MarkedPictures(
-        scene, options.rate, options.codec, options.bit_rate, side._pool, talk.book.sent
-    )
+    camera = Camera(scene, side.options, side._pool)
+    return MarkedPictures(camera, side.options.codec, talk.book.sent)
 
 
 class _Hole:
@@ -290,19 +289,19 @@ class _Hole:
         return True
 
 
-async def _unsent(run: Callable[[Find, float], Awaitable[None]], find: Find, start: float) -> None:
+async def _unsent(run: Callable[..., Awaitable[None]], find: Find, *when: float) -> None:
     def hole() -> Outgoing | None:
         track = find()
         return cast(Outgoing, _Hole(track)) if track is not None else None
 
-    await run(hole, start)
+    await run(hole, *when)
 
 
 class OneWaySound(Side):
     """Its sound never leaves."""
 
-    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
-        talk = super().expect(stream, stamped=stamped)
+    def expect(self, stream: int, **more: Any) -> Talk:
+        talk = super().expect(stream, **more)
         talk.sounds.run = partial(_unsent, talk.sounds.run)  # type: ignore[method-assign]
         return talk
 
@@ -310,8 +309,8 @@ class OneWaySound(Side):
 class Dead(OneWaySound):
     """Nothing of it leaves."""
 
-    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
-        talk = super().expect(stream, stamped=stamped)
+    def expect(self, stream: int, **more: Any) -> Talk:
+        talk = super().expect(stream, **more)
         talk.pictures.run = partial(_unsent, talk.pictures.run)  # type: ignore[method-assign]
         return talk
 

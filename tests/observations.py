@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ringback.bots.calltest.figures import Figures, figures
-from ringback.bots.calltest.hearing import NUMBERS, STREAMS
+from ringback.bots.calltest.hearing import NUMBERS
 from ringback.bots.calltest.observed import (
     Clocks,
     Direction,
@@ -111,9 +111,7 @@ def _sounds(made: Direction, end: float, way: float, late: Callable[[], float], 
         made.sent_chirps.append(SentChirp(number, at, sequence))
         heard = at + way - 0.01 + late()
         if heard + 0.2 <= end:
-            made.heard.append(
-                HeardChirp(heard + offset, made.stream % STREAMS, number % NUMBERS, -20.0)
-            )
+            made.heard.append(HeardChirp(heard + offset, made.word, number % NUMBERS, -20.0))
     for number in range(round((end - BEGAN - way) / PACKET)):
         arrived = BEGAN + way - 0.01 + number * PACKET + late()
         made.sounds.append(Sound(arrived + offset, PACKET, -40.0))

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.bots.calltest import proof
-from ringback.bots.calltest.hearing import STREAMS
 from ringback.bots.calltest.observed import (
+    STREAMS,
     Clocks,
     Direction,
     Ending,

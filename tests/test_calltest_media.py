@@ -12,21 +12,28 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from av import VideoFrame
 
-from ringback.bots.calltest import hearing
-from ringback.bots.calltest.chirps import PERIOD, WORDS, Chirps
+from ringback.bots.calltest import camera, hearing, sounding
+from ringback.bots.calltest.camera import Camera
+from ringback.bots.calltest.chirps import PERIOD, WORDS, Chirps, Ear
 from ringback.bots.calltest.listening import SILENCE, Listener, level
 from ringback.bots.calltest.marked import MarkedPictures
 from ringback.bots.calltest.observed import (
+    STREAMS,
     HeardChirp,
     SeenPicture,
     SentChirp,
     SentPicture,
     Sound,
 )
+from ringback.bots.calltest.options import Options
 from ringback.bots.calltest.scene import Scene
-from ringback.bots.calltest.sounding import MarkedSounds
+from ringback.bots.calltest.sounding import CYCLE, SAMPLES, SEAM, MarkedSounds, Reel
+from ringback.bots.calltest.speech import Spoken
 from ringback.bots.calltest.watching import Watcher
+from ringback.bots.media.decoding import SoundDecoder
+from ringback.bots.media.encoding import Coded, PictureEncoder
 from ringback.bots.media.frames import Frame, Kind
 from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.payload import Codec
@@ -91,9 +98,12 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def pictures(
-    pool: ThreadPoolExecutor, sent: list[SentPicture], rate: float = 30.0, codec: Codec = "VP8"
-) -> MarkedPictures:
-    return MarkedPictures(Scene(STREAM, 320, 240), rate, codec, 300_000, pool, sent)
+    pool: ThreadPoolExecutor, sent: list[SentPicture], rate: float = 30.0, codec: Codec = "VP8",
+    start: float | None = None,
+) -> MarkedPictures:  # fmt: skip
+    source = Camera(Scene(STREAM, 320, 240), Options(rate=rate, codec=codec), pool)
+    source.begin(time.monotonic() if start is None else start)
+    return MarkedPictures(source, codec, sent)
 
 
 async def watched(
@@ -112,7 +122,7 @@ async def test_what_is_shown_is_seen(pool: ThreadPoolExecutor, codec: Codec) -> 
     sent: list[SentPicture] = []
     track = Track("video", codec, 90_000)
     before = time.monotonic()
-    async with running(pictures(pool, sent, codec=codec).run(track.found, before)):
+    async with running(pictures(pool, sent, codec=codec).run(track.found)):
         frames = list(await track.have(30))
     watcher, seen = await watched(pool, frames, Scene(STREAM, 320, 240))
     known = {picture.sequence: picture for picture in sent}
@@ -137,7 +147,7 @@ async def test_pictures_come_at_their_pace(pool: ThreadPoolExecutor) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
     start = time.monotonic() + 0.1
-    async with running(pictures(pool, sent, rate=20).run(track.found, start)):
+    async with running(pictures(pool, sent, 20, start=start).run(track.found)):
         await track.have(20)
     for picture in sent:
         # Never early; late when the machine is, but never a whole picture.
@@ -149,7 +159,7 @@ async def test_who_asks_gets_a_keyframe(pool: ThreadPoolExecutor) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
     maker = pictures(pool, sent)
-    async with running(maker.run(track.found, time.monotonic())):
+    async with running(maker.run(track.found)):
         await track.have(5)
         assert [f.keyframe for f in track.frames[1:5]] == [False] * 4
         count = len(track.frames)
@@ -165,7 +175,7 @@ async def test_after_a_picture_that_did_not_leave_comes_a_keyframe(
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
     maker = pictures(pool, sent)
-    async with running(maker.run(track.found, time.monotonic())):
+    async with running(maker.run(track.found)):
         await track.have(3)
         track.takes = False
         before = len(sent)
@@ -182,8 +192,7 @@ async def test_a_late_machine_leaves_pictures_out_like_a_camera(
 ) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
-    start = time.monotonic()
-    async with running(pictures(pool, sent, rate=30).run(track.found, start)):
+    async with running(pictures(pool, sent).run(track.found)):
         await track.have(3)
         time.sleep(0.5)  # noqa: ASYNC251
         count = len(track.frames)
@@ -200,7 +209,7 @@ async def test_what_waits_for_a_thread_is_slow(pool: ThreadPoolExecutor) -> None
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
     maker = pictures(pool, sent)
-    async with running(maker.run(track.found, time.monotonic())):
+    async with running(maker.run(track.found)):
         frames = list(await track.have(2))
         hogs = [pool.submit(time.sleep, 0.3) for _ in range(2)]
         count = len(track.frames)
@@ -215,7 +224,7 @@ async def test_what_waits_for_a_thread_is_slow(pool: ThreadPoolExecutor) -> None
 async def test_what_nobody_can_decode_is_an_erasure(pool: ThreadPoolExecutor) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
-    async with running(pictures(pool, sent).run(track.found, time.monotonic())):
+    async with running(pictures(pool, sent).run(track.found)):
         frames = list(await track.have(3))
     broken = frames[1]._replace(data=b"\xff" * 40)
     _, seen = await watched(pool, [frames[0], broken], None)
@@ -227,12 +236,90 @@ async def test_what_nobody_can_decode_is_an_erasure(pool: ThreadPoolExecutor) ->
 async def test_another_stream_is_seen_as_what_it_is(pool: ThreadPoolExecutor) -> None:
     sent: list[SentPicture] = []
     track = Track("video", "VP8", 90_000)
-    async with running(pictures(pool, sent).run(track.found, time.monotonic())):
+    async with running(pictures(pool, sent).run(track.found)):
         frames = list(await track.have(3))
     watcher, seen = await watched(pool, frames, Scene(STREAM + 1, 320, 240))
     assert {s.stream for s in seen} == {STREAM}
     assert all(s.similarity is None for s in seen)
     assert watcher.first is None
+
+
+async def test_one_camera_serves_all_and_codes_once(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coded: list[int] = []
+
+    class Noted(PictureEncoder):
+        def encode(self, picture: VideoFrame, ticks: int, keyframe: bool) -> Coded | None:
+            coded.append(ticks)
+            return super().encode(picture, ticks, keyframe)
+
+    monkeypatch.setattr(camera, "PictureEncoder", Noted)
+    shared = Camera(Scene(STREAM, 320, 240), Options(rate=30.0), pool)
+    assert shared.begin(time.monotonic())[0] == 0
+    tracks = [Track("video", "VP8", 90_000) for _ in range(3)]
+    sents: list[list[SentPicture]] = [[], [], []]
+    makers = [MarkedPictures(shared, "VP8", sent) for sent in sents]
+    async with running(makers[0].run(tracks[0].found)), running(makers[1].run(tracks[1].found)):
+        await tracks[0].have(4)
+        await tracks[1].have(4)
+        number, at = shared.begin(time.monotonic())
+        assert number >= 4
+        async with running(makers[2].run(tracks[2].found)):
+            await tracks[2].have(3)
+        late = len(tracks[0].frames)
+        await tracks[0].have(late + 2)
+    assert sorted(set(coded)) == coded
+    assert len(coded) <= 1 + max(len(sent) for sent in sents)
+    # Who comes later begins with a keyframe, which all get; each can decode what it got.
+    assert sents[2][0].keyframe
+    assert sents[2][0].sequence in [p.sequence for p in sents[0] if p.keyframe]
+    assert at <= sents[2][0].at + 10
+    for track, sent in zip(tracks, sents, strict=True):
+        _, seen = await watched(pool, track.frames, shared.scene)
+        assert [s.sequence for s in seen] == [p.sequence for p in sent]
+        assert {s.stream for s in seen} == {STREAM}
+
+
+async def test_who_missed_a_picture_of_a_shared_camera_waits_for_a_keyframe(
+    pool: ThreadPoolExecutor,
+) -> None:
+    shared = Camera(Scene(STREAM, 320, 240), Options(rate=30.0), pool)
+    tracks = [Track("video", "VP8", 90_000) for _ in range(2)]
+    sents: list[list[SentPicture]] = [[], []]
+    makers = [MarkedPictures(shared, "VP8", sent) for sent in sents]
+    gone = asyncio.Event()
+
+    def found() -> Outgoing | None:
+        return None if gone.is_set() else tracks[1].found()
+
+    async with running(makers[0].run(tracks[0].found)), running(makers[1].run(found)):
+        await tracks[1].have(3)
+        gone.set()
+        await tracks[0].have(len(tracks[0].frames) + 3)
+        gone.clear()
+        count = len(tracks[1].frames)
+        await tracks[1].have(count + 1)
+    assert tracks[1].frames[count].keyframe
+    for track in tracks:
+        _, seen = await watched(pool, track.frames, shared.scene)
+        assert all(s.sequence is not None for s in seen)
+
+
+async def test_a_camera_that_fails_tells_all(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(PictureEncoder):
+        def encode(self, picture: VideoFrame, ticks: int, keyframe: bool) -> Coded | None:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(camera, "PictureEncoder", Broken)
+    shared = Camera(Scene(STREAM, 320, 240), Options(rate=30.0), pool)
+    runs = [
+        MarkedPictures(shared, "VP8", []).run(Track("video", "VP8", 90_000).found) for _ in range(2)
+    ]
+    told = await asyncio.gather(*runs, return_exceptions=True)
+    assert [type(error) for error in told] == [ZeroDivisionError] * 2
 
 
 # --- sound ----------------------------------------------------------------------------------
@@ -255,7 +342,7 @@ async def chirping(
 ) -> tuple[list[SentChirp], list[Frame]]:
     sent: list[SentChirp] = []
     track = Track("audio", "opus", 48_000)
-    maker = MarkedSounds(Chirps(STREAM), pool, rate, sent)
+    maker = MarkedSounds(Reel(Chirps(STREAM)), pool, rate, sent)
     async with running(maker.run(track.found, time.monotonic())):
         frames = list(await track.have(count))
     return sent, frames
@@ -306,8 +393,44 @@ async def test_a_hole_moves_no_later_sound(pool: ThreadPoolExecutor) -> None:
         assert 0.003 < by_number[source.number].at - source.at < 0.015
 
 
+@pytest.mark.parametrize("make", [Chirps, Spoken])
+def test_a_reel_begins_again_where_nothing_is_heard_of_it(make: type[Chirps]) -> None:
+    """Sound that goes round is heard as if it were coded on and on."""
+    reel = Reel(make(STREAM))
+    first = CYCLE - 10
+    assert not reel.knows(first)
+    packets = [reel.packet(number) for number in range(first, first + 60)]
+    assert reel.knows(10 * CYCLE + 3), "no more than one round is ever coded"
+    assert packets[10 + SEAM :] == [reel.packet(number) for number in range(SEAM, 50)]
+    frames = [
+        Frame("audio", "opus", data, n * SAMPLES, 48_000, True, None, n * 0.02, 0, False)
+        for n, data in enumerate(packets)
+    ]
+    pieces = [np.frombuffer(data, np.int16) for _, data in SoundDecoder(48_000, 1).decode(frames)]
+    ear = Ear()
+    heard = [mark for piece in pieces for mark in ear.hear(piece)]
+    assert [(mark.stream, mark.number) for mark in heard] == [(STREAM % WORDS, n) for n in (0, 1)]
+    assert heard[1].sample - heard[0].sample == pytest.approx(PERIOD * 48_000, abs=2)
+    seam = np.concatenate(pieces[9 + SEAM : 13 + SEAM])
+    if make is Spoken:
+        return
+    assert level(seam) == pytest.approx(level(np.concatenate(pieces[25:33])), abs=6)
+
+
+def test_all_who_send_a_word_share_its_reel() -> None:
+    assert sounding.reel(3, spoken=False) is sounding.reel(3, spoken=False)
+    assert sounding.reel(3, spoken=False) is not sounding.reel(4, spoken=False)
+    assert sounding.reel(3, spoken=False) is not sounding.reel(3, spoken=True)
+    with ThreadPoolExecutor(4) as many:
+        reel = Reel(Chirps(5))
+        found = list(many.map(reel.packet, [30, 10, 50, 30, 49, 0, 50, 12] * 4))
+    assert found == [reel.packet(number) for number in [30, 10, 50, 30, 49, 0, 50, 12] * 4]
+    alone = Reel(Chirps(5))
+    assert [alone.packet(n) for n in range(51)] == [reel.packet(n) for n in range(51)]
+
+
 def test_a_word_holds_what_is_judged() -> None:
-    assert hearing.STREAMS == hearing.NUMBERS == WORDS
+    assert STREAMS == hearing.NUMBERS == WORDS
 
 
 def test_levels() -> None:

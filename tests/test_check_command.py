@@ -119,13 +119,17 @@ async def test_two_of_its_own_more_than_once(start: Start, run: Run, tmp_path: P
     line = await start()
     report = tmp_path / "report.json"
     code, said = await verdict(
-        run, line, "--between", "--for", "800ms", "--repeat", "2", *CALM, "--json", str(report)
-    )
+        run, line, "--between", "--for", "800ms", "--repeat", "2", "--calls", "2", *CALM,
+        "--json", str(report),
+    )  # fmt: skip
     assert code == 0, said
-    assert "2 of 2 calls passed." in said
+    assert "2 calls at once." in said
+    assert "4: Passed." in said
+    assert "4 of 4 calls passed." in said
     told = json.loads(report.read_text())
-    assert [len(call["directions"]) for call in told["calls"]] == [2, 2]
-    assert told["calls"][1]["seed"] == told["calls"][0]["seed"] + 1
+    assert [len(call["directions"]) for call in told["calls"]] == [2] * 4
+    first = told["calls"][0]["seed"]
+    assert [call["seed"] for call in told["calls"]] == list(range(first, first + 4))
 
 
 @needs_address

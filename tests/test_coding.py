@@ -10,7 +10,15 @@ import pytest
 from av import VideoFrame
 
 from ringback.bots.media.decoding import PictureDecoder, PixelFormat, SoundDecoder, pixels
-from ringback.bots.media.encoding import MORE_EVERY, PictureEncoder, SoundEncoder, picture_of
+from ringback.bots.media.encoding import (
+    FASTEST,
+    MORE_EVERY,
+    SLOWEST,
+    VIDEO_CLOCK,
+    PictureEncoder,
+    SoundEncoder,
+    picture_of,
+)
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.payload import Codec, packetise
 from ringback.bots.media.payload.h264 import IDR, SLICE, units
@@ -156,6 +164,32 @@ def test_a_little_more_or_less_takes_no_new_keyframe() -> None:
         assert coded is not None
         assert coded.keyframe == (number in (3, 5))
     assert rates == [1_000_000, 1_000_000, 700_000, 700_000, 900_000]
+
+
+@pytest.mark.parametrize("told", [15.0, 30.0])
+def test_h264_shares_its_bits_out_by_the_pictures_there_are(told: float) -> None:
+    encoder = PictureEncoder("H264", 500_000, rate=told)
+    sizes, keys = [], []
+    for number in range(120):
+        coded = encoder.encode(busy(number), number * VIDEO_CLOCK // 15, False)
+        assert coded is not None
+        sizes.append(len(coded.data))
+        if coded.keyframe:
+            keys.append(number)
+    assert 8 * sum(sizes[60:]) / 4 == pytest.approx(500_000, rel=0.3)
+    # What it was told wrongly it has learned once.
+    assert keys == ([0] if told == 15.0 else [0, int(15 * MORE_EVERY)])
+    assert encoder.rate == pytest.approx(15.0, abs=0.5)
+
+
+def test_pictures_that_hardly_come_or_come_at_once_are_no_rate() -> None:
+    encoder = PictureEncoder("H264", 500_000)
+    for number in range(3):
+        assert encoder.encode(busy(number), number * 40 * VIDEO_CLOCK, False) is not None
+    assert encoder.rate == SLOWEST
+    for number in range(700):
+        assert encoder.encode(busy(number), number * VIDEO_CLOCK // 200, False) is not None
+    assert encoder.rate == FASTEST
 
 
 def test_h264_in_slices_that_each_fit_into_a_packet() -> None:

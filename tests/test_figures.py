@@ -13,9 +13,8 @@ from ringback.bots.calltest import chirps, hearing, spread, timing
 from ringback.bots.calltest.figures import NAMES, Figures, value
 from ringback.bots.calltest.flow import of_kind
 from ringback.bots.calltest.freezes import freezes, intervals
-from ringback.bots.calltest.hearing import STREAMS
 from ringback.bots.calltest.identity import unread, unwrap
-from ringback.bots.calltest.observed import Clocks, Direction, Sound, Step
+from ringback.bots.calltest.observed import STREAMS, Clocks, Direction, Sound, Step
 from ringback.bots.calltest.span import Span, offsets, span
 from ringback.bots.calltest.verdict import judge
 from tests.observations import ANN, BEGAN, BOB, direction, echo, measure, observed

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from .counting import Frames
 from .figures import Figures, Similarity
 from .freezes import Freezes
-from .hearing import STREAMS, Sounds
+from .hearing import Sounds
 from .observed import Direction
 from .page_side import PageSide
 from .proof import LEAST_PICTURES, LEAST_SOUNDS
@@ -125,7 +125,7 @@ def _arrived(direction: Direction, seen: int, heard: int) -> str:
     """What came in a direction after the first `seen` pictures and `heard` sounds."""
     pictures, sounds = direction.seen[seen:], direction.heard[heard:]
     ours = len({p.sequence for p in pictures if p.stream == direction.stream})
-    right = sum(h.stream == direction.stream % STREAMS for h in sounds)
+    right = sum(h.stream == direction.word for h in sounds)
     parts = [
         f"{ours} of {LEAST_PICTURES} pictures that are needed ({len(pictures)} came)"
         if "video" in direction.kinds else "",

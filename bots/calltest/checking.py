@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -22,19 +23,38 @@ from .options import CannotCheck
 from .outcome import Outcome, Still, conclude, tally
 from .run import Check, run
 from .thresholds import Threshold
+from .together import Together
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done: one `check`, `repeat` times, with seeds that count up; then it is held
-    against `thresholds`, and reported in files where they are named."""
+    """What is to be done: one `check`, `calls` at once, `repeat` times, with seeds that count up;
+    then it is held against `thresholds`, and reported in files where they are named. Raises
+    `ValueError` in words."""
 
     check: Check
     thresholds: tuple[Threshold, ...] = ()
     repeat: int = 1
+    calls: int = 1
     json: Path | None = None
     junit: Path | None = None
     html: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.calls == 1:
+            return
+        if self.check.partner != "bot":
+            raise ValueError("Calls to a browser are made one at a time.")
+        if len(self.check.tokens) > 1:
+            raise ValueError(
+                "Of several calls at once each is for somebody with a name of their own; a second "
+                "token would give them one."
+            )
+
+    @property
+    def single(self) -> bool:
+        """Whether it is about one call."""
+        return self.repeat * self.calls == 1
 
 
 async def check(plan: Plan, console: Console | None = None) -> int:
@@ -47,10 +67,10 @@ async def check(plan: Plan, console: Console | None = None) -> int:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="ringback-check-") as spare:
         try:
-            for number in range(plan.repeat):
-                asked = _turn(plan, number, seed + number, Path(spare))
-                made = _one(plan, asked, number, console)
-                outcomes.append(await _unless(stop, made))
+            for first in range(0, plan.repeat * plan.calls, plan.calls):
+                numbers = range(first, first + plan.calls)
+                asked = [_turn(plan, n, seed + n, Path(spare)) for n in numbers]
+                outcomes += await _unless(stop, _round(plan, asked, first, console))
         finally:
             # What was found before a call that could not be made is worth its report.
             if outcomes:
@@ -59,7 +79,7 @@ async def check(plan: Plan, console: Console | None = None) -> int:
     return tally(outcomes).exit_code
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Outcome]) -> Outcome:
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, list[Outcome]]) -> list[Outcome]:
     """The result of the work, which is cancelled when somebody says stop."""
     task = asyncio.create_task(work, name="check")
     stopped = asyncio.create_task(stop.wait())
@@ -74,13 +94,38 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Outcome]) -> 
         await asyncio.wait((task, stopped))
 
 
-async def _one(plan: Plan, asked: Check, number: int, console: Console) -> Outcome:
-    """One call, shown, judged, and kept only if it did not pass."""
-    with Progress(_head(asked), console=console) as progress:
-        observed = await run(asked, progress.watch)
+async def _round(plan: Plan, asked: Sequence[Check], first: int, console: Console) -> list[Outcome]:
+    """The calls of one moment, the first of them shown; all judged, in order, from number
+    `first` on. Raises what one of them raised, when all have ended."""
+    dice = random.Random(asked[0].seed)
+    with Progress(_head(plan), console=console) as progress:
+        async with Together(asked[0].options, dice, len(asked)) as together:
+            running = [
+                asyncio.create_task(run(one, progress.watch if not n else None, together, n))
+                for n, one in enumerate(asked)
+            ]
+            try:
+                # One that cannot be made ends all.
+                await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
+            seen = [task.result() for task in running if not task.cancelled()]
+    return [
+        await _outcome(plan, one, observed, number, progress, console)
+        for number, (one, observed) in enumerate(zip(asked, seen, strict=True), first)
+    ]
+
+
+async def _outcome(
+    plan: Plan, asked: Check, observed: Observed, number: int, progress: Progress,
+    console: Console,
+) -> Outcome:  # fmt: skip
+    """One call judged, and kept only if it did not pass."""
     stills = await asyncio.to_thread(stills_of, observed) if plan.html is not None else ()
     outcome = conclude(observed, plan.thresholds, stills, map(progress.line, observed.steps))
-    if plan.repeat > 1:
+    if not plan.single:
         console.print(Text(f"{number + 1}: {outcome.verdict.sentence}"), soft_wrap=True)
     if outcome.verdict.state == "passed" and asked.artifacts is not None:
         await asyncio.to_thread(discard, observed, asked.artifacts)
@@ -108,7 +153,7 @@ def _turn(plan: Plan, number: int, seed: int, spare: Path) -> Check:
     folder = plan.check.artifacts
     if folder is None and plan.html is not None:
         folder = spare
-    if folder is not None and plan.repeat > 1:
+    if folder is not None and not plan.single:
         folder = folder / f"{number + 1:04}"
     return replace(plan.check, seed=seed, artifacts=folder)
 
@@ -122,11 +167,12 @@ def discard(observed: Observed, folder: Path) -> None:
         folder.rmdir()
 
 
-def _head(check: Check) -> str:
+def _head(plan: Plan) -> str:
+    check, many = plan.check, f", {plan.calls} calls at once" if plan.calls > 1 else ""
     if check.between:
-        return f"Two peers call each other at {check.url}"
+        return f"Two peers call each other at {check.url}{many}"
     who = check.to if check.partner == "bot" else "a browser"
-    return f"Calling {who} at {check.url}"
+    return f"Calling {who} at {check.url}{many}"
 
 
 def stills_of(observed: Observed) -> list[Still]:

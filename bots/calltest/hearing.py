@@ -11,8 +11,7 @@ from .span import Span
 from .spread import Latency
 from .units import about
 
-# What the word of a marked sound can hold.
-STREAMS = 32
+# How many numbers the word of a marked sound can hold.
 NUMBERS = 32
 # The longest way on which a sound still counts as one of this call.
 LONGEST = 4.0
@@ -85,7 +84,7 @@ def tell(direction: Direction) -> Told:
     for heard in direction.heard:
         if heard.stream is None or heard.number is None:
             told.unread += 1
-        elif heard.stream != direction.stream % STREAMS:
+        elif heard.stream != direction.word:
             told.strange.append(heard.stream)
         else:
             chirp = _source(direction, heard)

@@ -11,6 +11,9 @@ from typing import Literal
 
 from ringback.bots.values import Kind
 
+STREAMS = 32
+"""How many streams the word of a marked sound tells apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class SentPicture:
@@ -129,7 +132,8 @@ class Direction:
     """One way of a call: what `sender` sent and what `receiver` saw and heard of it.
 
     Against an echo both are the same side, and the way is there and back (`round_trip`).
-    `stream` is the identity that its marks carry; `kinds` is what was promised; `rate` the
+    `stream` is the identity that its marks carry, and `voice` that of its sounds where it is
+    another: many calls may send the same pictures. `kinds` is what was promised; `rate` the
     pictures a second and `size` the width and height that were sent; `wanted` and `codecs` what
     was asked for and what was negotiated, by kind. `bias`: seconds that this receiver is known
     to add, by kind, as measured.
@@ -142,6 +146,7 @@ class Direction:
     rate: float
     size: tuple[int, int]
     round_trip: bool = False
+    voice: int | None = None
     wanted: dict[Kind, str] = field(default_factory=dict)
     codecs: dict[Kind, str] = field(default_factory=dict)
     clocks: Clocks = field(default_factory=Clocks)
@@ -156,6 +161,11 @@ class Direction:
     """Whether speech was promised, too."""
     speech: float | None = None
     """How intelligible it stayed (STOI, 0 to 1)."""
+
+    @property
+    def word(self) -> int:
+        """What its marked sounds say of whose they are: less than its pictures do."""
+        return (self.stream if self.voice is None else self.voice) % STREAMS
 
     @property
     def name(self) -> str:

@@ -108,6 +108,11 @@ class PageSide:
         self._page: Page | None = None
         self._stack = AsyncExitStack()
 
+    @property
+    def shown(self) -> int:
+        """The identity in its pictures: no other one."""
+        return self.stream
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             made = window(self.options, self.stream, self._seconds + SPARE, self._ca)

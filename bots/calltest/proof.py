@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .figures import Figures
-from .hearing import STREAMS
 from .observed import Direction
 from .reasons import Code, Reason
 from .units import show
@@ -54,7 +53,7 @@ def identities(
     own = {d.stream for d in directions if d.sender == figures.receiver} - {direction.stream}
     known = {d.stream: d.sender for d in directions if d.stream != direction.stream}
     pictures, sounds = figures.strange, figures.strange_sounds
-    own_sounds = {stream % STREAMS for stream in own}
+    own_sounds = {d.word for d in directions if d.sender == figures.receiver} - {direction.word}
     back = [
         bool(found) and set(found) <= mine
         for kind, found, mine in (("video", pictures, own), ("audio", sounds, own_sounds))
@@ -68,7 +67,7 @@ def identities(
             figures.name,
         )
         return
-    known_sounds = {stream % STREAMS: sender for stream, sender in known.items()}
+    known_sounds = {d.word: d.sender for d in directions if d.word != direction.word}
     yield from _strangers(figures, "picture", pictures, known)
     yield from _strangers(figures, "sound", sounds, known_sounds)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,6 @@ from ringback.bots.media.payload import Codec
 
 from . import page_side
 from .artifacts import Keeper
-from .chirps import WORDS
 from .lag import Lag
 from .observed import Observed
 from .options import CannotCheck, NoCall, Options
@@ -28,6 +25,7 @@ from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
 from .side import Side
+from .together import Together
 from .verified import Call
 
 MOST = 3600.0
@@ -89,17 +87,23 @@ class Check:
         )  # fmt: skip
 
 
-async def run(check: Check, watch: Watch | None = None) -> Observed:
+async def run(
+    check: Check, watch: Watch | None = None, together: Together | None = None, number: int = 0
+) -> Observed:
     """Make the call and see it to its end: what was observed, whatever that was.
 
-    `watch` gets what there is at each step, and twice a second. Raises `CannotCheck`.
+    `watch` gets what there is at each step, and twice a second. It is call `number`, from 0, of
+    those that go on `together`. Raises `CannotCheck`.
     """
     if not _has_address():
         raise CannotCheck("no_address", "This machine has no network address for media.")
     dice = random.Random(check.seed)
     async with AsyncExitStack() as stack:
+        if together is None:
+            together = await stack.enter_async_context(Together(check.options, dice))
+        stack.callback(together.begin.leave, number)
         lag = await stack.enter_async_context(Lag())
-        sides = await _sides(check, dice, stack)
+        sides = await _sides(check, together, number, stack)
         relay: Relay | None = None
         if check.profile is not None:
             log = PacketLog() if check.artifacts is not None else None
@@ -117,14 +121,17 @@ async def run(check: Check, watch: Watch | None = None) -> Observed:
         if keeper is not None:
             await stack.enter_async_context(keeper)
         try:
-            await call.connect(relay)
+            async with together.turn:
+                await call.connect(relay)
+            await together.begin.wait(number)
+            call.begin()
             lag.begin()
             if relay is not None:
                 relay.begin()
             await call.last(check.seconds)
         except NoCall:
-            # How it ended is told by what was observed.
-            pass
+            # How it ended is told by what was observed; others do not wait for it.
+            together.begin.leave(number)
         finally:
             await call.end()
         observed = _complete(call.observed(), check, lag)
@@ -140,36 +147,29 @@ def _complete(observed: Observed, check: Check, lag: Lag) -> Observed:
     return observed
 
 
-def streams(dice: random.Random, count: int) -> list[int]:
-    """Streams of 12 bits, at most `WORDS`, that a word of sound, which says them modulo `WORDS`,
-    tells apart."""
-    lowest = dice.sample(range(WORDS), count)
-    return [low + WORDS * dice.randrange(1, 4096 // WORDS) for low in lowest]
-
-
-async def _sides(check: Check, dice: random.Random, stack: AsyncExitStack) -> list[Side | PageSide]:
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "calltest")
-    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+async def _sides(
+    check: Check, together: Together, number: int, stack: AsyncExitStack
+) -> list[Side | PageSide]:
     # Not by the seed: two tests with the same seed may run beside each other.
     name = f"check-{secrets.token_hex(3)}"
     alone = not check.between and check.partner == "bot"
     names = [name] if alone else [f"{name}-a", f"{name}-b"]
-    ours, theirs = streams(dice, 2)
+    streams = [together.stream(number, side) for side in range(2)]
     sides: list[Side | PageSide] = []
     if check.partner == "browser":
         page = PageSide(
-            page_url(check.url), names[1], options=check.options, stream=theirs,
-            seconds=check.seconds, ca=check.ca, pool=pool,
+            page_url(check.url), names[1], options=check.options, stream=streams[1],
+            seconds=check.seconds, ca=check.ca, pool=together.pool,
         )  # fmt: skip
         sides.append(await stack.enter_async_context(page))
-    for number in range(2 if check.between else 1):
-        token = check.tokens[number] if number < len(check.tokens) else None
+    for place in range(2 if check.between else 1):
+        token = check.tokens[place] if place < len(check.tokens) else None
         side = Side(
-            check.url, None if token else names[number],
-            options=check.options, stream=(ours, theirs)[number], token=token, ca=check.ca,
-            pool=pool,
+            check.url, None if token else names[place],
+            options=check.options, stream=streams[place], token=token, ca=check.ca,
+            pool=together.pool, camera=together.camera(place),
         )  # fmt: skip
-        sides.insert(number, await stack.enter_async_context(side))
+        sides.insert(place, await stack.enter_async_context(side))
     return sides
 
 

@@ -37,7 +37,7 @@ class Scene:
     def luma(self, mark: Mark) -> Luma:
         """The luma plane of one picture, (height, width), with its mark."""
         made = np.empty((self.height, self.width), np.uint8)
-        self._draw(made, mark)
+        self.draw(made, mark)
         return made
 
     def picture(self, mark: Mark) -> Luma:
@@ -45,7 +45,7 @@ class Scene:
         (height * 3 / 2, width)."""
         wide, high = self.width, self.height
         made = np.empty((high * 3 // 2, wide), np.uint8)
-        self._draw(made[:high], mark)
+        self.draw(made[:high], mark)
         # Tinted by stream: people tell two pictures apart at a glance.
         made[high : high + high // 4] = 112 + self.stream % 5 * 8
         made[high + high // 4 :] = 144 - self.stream % 7 * 6
@@ -54,7 +54,8 @@ class Scene:
         marks.neutral(u, v)
         return made
 
-    def _draw(self, made: Luma, mark: Mark) -> None:
+    def draw(self, made: Luma, mark: Mark) -> None:
+        """Draw the luma plane, (height, width), of one picture over another."""
         start = mark.sequence * _STEP % self.width
         made[:] = self._wide[:, start : start + self.width]
         band = self.height // 8
@@ -70,10 +71,13 @@ def _waves(stream: int, width: int, height: int) -> Luma:
     dice = np.random.default_rng(stream)
     x = np.arange(width, dtype=np.float64) * (2 * np.pi / width)
     y = np.arange(height, dtype=np.float64)[:, None] * (2 * np.pi / height)
-    total = np.zeros((height, width))
+    total, part = np.zeros((height, width)), np.empty((height, width))
     for _ in range(_WAVES):
         across, down = dice.integers(1, 9), dice.integers(0, 7)
-        total += np.sin(across * x + down * y + dice.uniform(0, 2 * np.pi))
+        # The sine of a sum, out of a row and a column.
+        row, column = across * x + dice.uniform(0, 2 * np.pi), down * y
+        total += np.multiply(np.cos(column), np.sin(row), out=part)
+        total += np.multiply(np.sin(column), np.cos(row), out=part)
     low, high = total.min(), total.max()
     once = (_DARKEST + (total - low) * ((_BRIGHTEST - _DARKEST) / (high - low))).astype(np.uint8)
     return np.concatenate((once, once), axis=1)

@@ -29,6 +29,7 @@ from ringback.bots.values import Kind
 from ringback.server.protocol import ErrorCode, ProtocolError
 
 from . import speech
+from .camera import Camera
 from .observed import Step
 from .options import SOUND, CannotCheck, NoCall, Options
 from .party import Callee, Caller, Line, Party
@@ -63,8 +64,9 @@ class Side:
 
     Enter it; it then has a session, and `name` is its name. `stream`: the identity in its
     marks, 1 to 4095, made up where it is None. A `pool` of worker threads may be shared by many
-    sides. `steps` is what happened at it, `bias` what its receiver adds to latencies. Entering
-    raises `CannotCheck`.
+    sides, and so may a `camera`: then `stream` is that of its sounds alone, and `shown` that of
+    the camera's pictures. `steps` is what happened at it, `bias` what its receiver adds to
+    latencies. Entering raises `CannotCheck`.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Side:
         token: str | None = None,
         ca: Path | None = None,
         pool: Executor | None = None,
+        camera: Camera | None = None,
     ) -> None:
         self.options = options or Options()
         self.stream = stream or 1 + secrets.randbelow(4095)
@@ -93,6 +96,7 @@ class Side:
         self._host = Host(Network(allow=PRIVATE, relay_only=self.options.relay_only))
         self._own = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "calltest")
         self._pool = pool or self._own
+        self._camera = camera
 
     async def __aenter__(self) -> Self:
         if self.options.speech:
@@ -136,6 +140,11 @@ class Side:
         return self._client.name or self._name
 
     @property
+    def shown(self) -> int:
+        """The identity in its pictures."""
+        return self._camera.stream if self._camera is not None else self.stream
+
+    @property
     def route(self) -> str | None:
         """The two candidates in use, in words."""
         peer = self.party.peer if self.party is not None else None
@@ -147,11 +156,13 @@ class Side:
         peer = self.party.peer if self.party is not None else None
         return peer.report("").restarts if peer is not None else 0
 
-    def expect(self, stream: int, *, stamped: bool = True) -> Talk:
-        """Prepare for pictures and sounds of this stream, whose stamps may say nothing."""
+    def expect(self, stream: int, *, stamped: bool = True, voice: int | None = None) -> Talk:
+        """Prepare for pictures and sounds of this stream, whose stamps may say nothing; `voice` is
+        that of the sounds where it is another."""
         self.talk = Talk(
-            self.options, self.stream, stream, self._pool, self.note, self._news, stamped=stamped
-        )
+            self.options, self.stream, stream, self._pool, self.note, self._news,
+            stamped=stamped, voice=voice, camera=self._camera,
+        )  # fmt: skip
         return self.talk
 
     async def find_relay(self) -> None:
@@ -184,7 +195,7 @@ class Side:
     def _line(self) -> Line:
         if self.party is not None:
             raise RuntimeError("a side is for one call")
-        talk = self.talk or self.expect(self.stream)
+        talk = self.talk or self.expect(self.shown, voice=self.stream)
         endpoint = PickyH264 if self.options.codec == "H264" else Picky
         return Line(self._client, self.options.kinds, self._host, endpoint, self.note, talk.use)
 

@@ -22,7 +22,8 @@ _WINDOW = _window()
 
 
 def similarity(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """1 for equal luma planes, about 0 for ones that have nothing in common.
+    """1 for equal luma planes, about 0 for ones that have nothing in common: the mean of every
+    second window across and down, which tells no less than that of all.
 
     Raises `ValueError` where they are of different sizes, or smaller than the window (11).
     """
@@ -41,12 +42,15 @@ def similarity(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 def _blur(plane: _Plane) -> _Plane:
-    """The weighted mean around each pixel that has a whole window around it."""
-    high, wide = plane.shape[0] - 2 * _RADIUS, plane.shape[1] - 2 * _RADIUS
-    rows = np.zeros((high, plane.shape[1]), np.float32)
+    """The weighted mean around every second pixel, of those that have a whole window around
+    them."""
+    return _rows(_rows(plane).T).T
+
+
+def _rows(plane: _Plane) -> _Plane:
+    """Every second row, each the weighted mean of the rows around it."""
+    high = plane.shape[0] - 2 * _RADIUS
+    made = np.zeros((-(-high // 2), plane.shape[1]), np.float32)
     for at, weight in enumerate(_WINDOW):
-        rows += weight * plane[at : at + high]
-    made = np.zeros((high, wide), np.float32)
-    for at, weight in enumerate(_WINDOW):
-        made += weight * rows[:, at : at + wide]
+        made += weight * plane[at : at + high : 2]
     return made

@@ -26,9 +26,10 @@ from .packetlog import PacketLog
 from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
-from .run import page_url, streams
+from .run import page_url
 from .side import Side
 from .thresholds import Threshold
+from .together import streams
 from .verified import Call
 
 _Side = TypeVar("_Side", Side, PageSide)
@@ -139,6 +140,7 @@ class Stage:
             keeper = await self._stack.enter_async_context(Keeper(call, folder))
         self._running.append(_Running(call, relay, keeper))
         await call.connect(relay)
+        call.begin()
         if relay is not None:
             relay.begin()
         if not number:

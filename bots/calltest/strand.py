@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -36,9 +36,13 @@ class Strand(Generic[Given, Made]):
         self._work = work
         self._done = done
         self._pause = pause
-        self._hurry = asyncio.Event()
         self._waiting: list[Given] = []
-        self._running: asyncio.Task[None] | None = None
+        # No task and no future of the loop's: they would cost more than most batches.
+        self._running: Future[list[Made]] | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._fault: BaseException | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def put(self, item: Given) -> None:
         """Have something worked on."""
@@ -46,25 +50,47 @@ class Strand(Generic[Given, Made]):
             self.refused += 1
             return
         self._waiting.append(item)
-        if self._running is None or self._done_well():
-            self._running = asyncio.create_task(self._run(), name="strand")
+        self._next()
 
-    def _done_well(self) -> bool:
-        task = self._running
-        return task is not None and task.done() and not task.cancelled() and not task.exception()
-
-    async def _run(self) -> None:
+    def _next(self) -> None:
+        """Begin with what waits, if there is nothing to wait for."""
+        busy = self._running is not None or self._resting is not None
+        if busy or self._fault is not None or not self._waiting:
+            return
+        batch, self._waiting = self._waiting, []
+        self._idle.clear()
         loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            self._done(await loop.run_in_executor(self._pool, self._work, batch))
-            if self._pause:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), self._pause)
+
+        def ended(running: Future[list[Made]]) -> None:
+            # A loop that is closed has nobody left who waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._take, running)
+
+        self._running = self._pool.submit(self._work, batch)
+        self._running.add_done_callback(ended)
+
+    def _take(self, running: Future[list[Made]]) -> None:
+        self._running = None
+        try:
+            self._done(running.result())
+        except BaseException as error:
+            self._fault = error
+        if self._pause and self._fault is None:
+            self._resting = asyncio.get_running_loop().call_later(self._pause, self._rested)
+        self._next()
+        if self._running is None:
+            self._idle.set()
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._next()
 
     async def finish(self) -> None:
         """Wait until all that was put is done. Raises what the work raised."""
-        self._hurry.set()
-        while self._running is not None:
-            task, self._running = self._running, None
-            await task
+        self._pause = 0.0
+        if self._resting is not None:
+            self._resting.cancel()
+            self._rested()
+        await self._idle.wait()
+        if self._fault is not None:
+            raise self._fault

@@ -17,14 +17,15 @@ from ringback.bots.media.outgoing import Outgoing
 from ringback.bots.media.payload import Codec
 from ringback.bots.values import Kind
 
-from .chirps import Chirps
+from .camera import Camera
+from .chirps import WORDS
 from .listening import Listener
 from .marked import MarkedPictures
 from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
 from .options import SOUND, Options
 from .scene import Scene
-from .sounding import MarkedSounds
-from .speech import Comparison, Spoken, judge
+from .sounding import MarkedSounds, reel
+from .speech import Comparison, judge
 from .watching import Watcher
 
 
@@ -49,7 +50,9 @@ class Book:
 class Talk:
     """The media of one side: marked pictures and sounds out, and whatever comes in, read.
 
-    `stream` is in its own marks, `expected` in those of who sends to it. `use` it by an
+    `stream` is in its own marks, but for its pictures where a `camera` makes those for several;
+    `expected` is in those of who sends to it, but for its sounds where it has another `voice`.
+    `use` it by an
     endpoint, `begin` to send, `stop` sending, `finish` reading; `book` is what it comes to.
     `stamped` false: the stamps of what comes say nothing. `speech` is how intelligible it was when
     it was judged last, where options ask for it. `on_frame` gets each coded frame, too;
@@ -58,7 +61,8 @@ class Talk:
 
     def __init__(
         self, options: Options, stream: int, expected: int, pool: Executor, note: Note,
-        on_news: Callable[[], None], *, stamped: bool = True,
+        on_news: Callable[[], None], *, stamped: bool = True, voice: int | None = None,
+        camera: Camera | None = None,
     ) -> None:  # fmt: skip
         self.stream = stream
         self.clocks = Clocks()
@@ -71,16 +75,16 @@ class Talk:
         self._fault: Exception | None = None
         self._sending: list[asyncio.Task[None]] = []
         self.book = book = Book()
-        scene = Scene(stream, *options.size)
-        shown = scene if expected == stream else Scene(expected, *options.size)
-        self.pictures = MarkedPictures(
-            scene, options.rate, options.codec, options.bit_rate, pool, book.sent
-        )
+        camera = camera or Camera(Scene(stream, *options.size), options, pool)
+        shown = camera.scene
+        if expected != shown.stream:
+            shown = Scene(expected, *options.size)
+        self.pictures = MarkedPictures(camera, options.codec, book.sent)
         rate = None if options.sound_only else options.rate
-        chirps = Spoken(stream) if options.speech else Chirps(stream)
-        self.sounds = MarkedSounds(chirps, pool, rate, book.sent_chirps)
+        spoken = reel(stream % WORDS, spoken=options.speech)
+        self.sounds = MarkedSounds(spoken, pool, rate, book.sent_chirps)
         self._pool = pool
-        self._speech = Comparison(expected) if options.speech else None
+        self._speech = Comparison(expected if voice is None else voice) if options.speech else None
         self.watcher = Watcher(pool, shown, book.seen, self._saw, stamped=stamped)
         self.listener = Listener(pool, book.heard, book.sounds, self._heard, self._speech)
         self._kinds = options.kinds
@@ -140,11 +144,16 @@ class Talk:
 
     def begin(self, start: float) -> None:
         """Send from `start` (monotonic seconds) on."""
-        makers = {"audio": self.sounds.run, "video": self.pictures.run}
-        self._sending = [
-            asyncio.create_task(makers[kind](partial(self._out, kind), start), name=f"send {kind}")
-            for kind in self._kinds
-        ]
+        find = {kind: partial(self._out, kind) for kind in self._kinds}
+        if "video" in self._kinds:
+            # The first sound together with the first picture.
+            picture, start = self.pictures.begin(start)
+            pictures = self.pictures.run(find["video"])
+            self._sending.append(asyncio.create_task(pictures, name="send video"))
+        else:
+            picture = 0
+        sounds = self.sounds.run(find["audio"], start, picture)
+        self._sending.append(asyncio.create_task(sounds, name="send audio"))
 
     def _out(self, kind: Kind) -> Outgoing | None:
         """The track of a kind, if the other side wants it now and takes our codec."""

@@ -19,8 +19,8 @@ from contextlib import asynccontextmanager, suppress
 
 from ringback.bots.dial import Detour
 
-from .hearing import NUMBERS, STREAMS
-from .observed import Clocks, Direction, Ending, HeardChirp, Observed
+from .hearing import NUMBERS
+from .observed import Clocks, Direction, Ending, Observed
 from .options import SOUND, NoCall
 from .page_side import PageParty, PageSide
 from .page_talk import PageTalk
@@ -60,10 +60,12 @@ class Call:
         self._watch = watch
         self._news = asyncio.Event()
         self._sampler: asyncio.Task[None] | None = None
-        streams = [side.stream for side in self.sides]
-        a.expect(streams[-1], stamped=not isinstance(b, PageSide))
-        if self.callee is not None:
-            self.callee.expect(streams[0])
+        last = self.sides[-1]
+        a.expect(last.shown, stamped=not isinstance(b, PageSide), voice=last.stream)
+        if isinstance(self.callee, Side):
+            self.callee.expect(a.shown, voice=a.stream)
+        elif self.callee is not None:
+            self.callee.expect(a.shown)
         for side in self.sides:
             side.on_step = lambda step: self._show()
             side.on_news = self._news.set
@@ -77,7 +79,7 @@ class Call:
     # --- from the offer to the end
 
     async def connect(self, detour: Detour | None = None) -> None:
-        """Place the call, answer it, and begin to send. Raises `NoCall`."""
+        """Place the call, and answer it. Raises `NoCall`."""
         try:
             await self.caller.find_relay()
             for side in self.sides:
@@ -86,6 +88,9 @@ class Call:
         except NoCall as error:
             self.ending, self.reason = error.ending, str(error)
             raise
+
+    def begin(self) -> None:
+        """Begin to send: from now on the call is judged."""
         self.began = time.monotonic()
         for side in self.sides:
             _talk(side).begin(self.began)
@@ -265,6 +270,7 @@ async def verified(
     call = Call(a, b, watch)
     try:
         await call.connect(detour)
+        call.begin()
         yield call
     finally:
         await call.end()
@@ -276,7 +282,7 @@ def proves(direction: Direction, seen: int = 0, heard: int = 0) -> bool:
     ours = direction.stream
     # The latest will do: what once was enough is looked at before so many more have come.
     pictures = sum(p.stream == ours for p in direction.seen[seen:][-50 * LEAST_PICTURES :])
-    sounds = sum(_ours(h, ours) for h in direction.heard[heard:][-50 * LEAST_SOUNDS :])
+    sounds = sum(h.stream == direction.word for h in direction.heard[heard:][-50 * LEAST_SOUNDS :])
     return ("video" not in direction.kinds or pictures >= LEAST_PICTURES) and (
         "audio" not in direction.kinds or sounds >= LEAST_SOUNDS
     )
@@ -288,7 +294,8 @@ def _direction(sender: Side | PageSide, receiver: Side | PageSide) -> Direction:
     return Direction(
         sender=sender.name,
         receiver=receiver.name,
-        stream=sender.stream,
+        stream=sender.shown,
+        voice=sender.stream,
         kinds=options.kinds,
         rate=options.rate,
         size=options.size,
@@ -315,12 +322,7 @@ def _arrived(direction: Direction, until: float) -> bool:
     if not whole:
         return True
     number = whole[-1].number % NUMBERS
-    return any(h.number == number and _ours(h, ours) for h in direction.heard[-4:])
-
-
-def _ours(heard: HeardChirp, stream: int) -> bool:
-    """Whether a sound may be of a stream: its word holds less than a picture's mark."""
-    return heard.stream == stream % STREAMS
+    return any(h.number == number and h.stream == direction.word for h in direction.heard[-4:])
 
 
 def _talk(side: Side | PageSide) -> Talk | PageTalk:

@@ -28,12 +28,16 @@ PACKET = 0.02
 BIT_RATE_SOUND = 64_000
 # Another bit rate takes a new encoder, which begins with a keyframe: not for little, nor often.
 LESS, MORE, MORE_EVERY = 0.85, 1.25, 3.0
+SLOWEST, FASTEST = 5.0, 60.0
+"""Pictures a second between which bits are shared out."""
 
 _SOUND = {"opus": ("libopus", 48000), "PCMU": ("pcm_mulaw", 8000), "PCMA": ("pcm_alaw", 8000)}
-_REALTIME = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"}
+_REALTIME = {"deadline": "realtime", "lag-in-frames": "0", "error-resilient": "1"}
 _PICTURE: dict[str, tuple[str, dict[str, str]]] = {
-    "VP8": ("libvpx", _REALTIME),
-    "VP9": ("libvpx-vp9", _REALTIME | {"row-mt": "1"}),
+    # Below 0 the speed is fixed. Above, VP8 takes whatever time it finds: two and a half times
+    # as much for pictures that are hardly better, and others on each machine.
+    "VP8": ("libvpx", _REALTIME | {"cpu-used": "-8"}),
+    "VP9": ("libvpx-vp9", _REALTIME | {"cpu-used": "8", "row-mt": "1"}),
     # The profile and level that every browser has to take (RFC 7742, section 6.2).
     "H264": (
         "libx264",
@@ -128,12 +132,18 @@ class PictureEncoder:
     """Any pictures in, coded pictures out; another size begins anew with a keyframe.
 
     `bit_rate`: how many bits a second of them may take. `slices`: the most bytes of each unit, for
-    H.264 that must not be fragmented.
+    H.264 that must not be fragmented. `rate`: how many pictures a second there will be, as far as
+    that is known beforehand. H.264 shares its bits out by it, and learns a wrong one from the
+    times of the pictures; the others go by these times alone.
     """
 
-    def __init__(self, codec: Codec, bit_rate: int, slices: int | None = None) -> None:
+    def __init__(
+        self, codec: Codec, bit_rate: int, slices: int | None = None, rate: float = 30.0
+    ) -> None:
         self.bit_rate = bit_rate
         self.slices = slices
+        self.rate = rate
+        self._counted: tuple[int, int] | None = None
         self._codec = codec
         self._context: VideoCodecContext | None = None
         self._changed_at = -math.inf
@@ -149,6 +159,8 @@ class PictureEncoder:
 
     def encode(self, picture: VideoFrame, ticks: int, keyframe: bool) -> Coded | None:
         """A picture, at `ticks` of 90,000 a second; None when the encoder leaves it out."""
+        if self._codec == "H264":
+            self._count(ticks)
         wide, high = picture.width & ~1, picture.height & ~1
         if self._context is None or (self._context.width, self._context.height) != (wide, high):
             self._context = self._make(wide, high)
@@ -162,12 +174,26 @@ class PictureEncoder:
         whole = b"".join(bytes(packet) for packet in packets)
         return Coded(whole, ticks, any(packet.is_keyframe for packet in packets))
 
+    def _count(self, ticks: int) -> None:
+        """Take note of a picture, and now and then of how many there were in a second."""
+        since, count = self._counted or (ticks, 0)
+        passed = ticks - since
+        if passed < 0:
+            since, count, passed = ticks, 0, 0
+        if passed >= MORE_EVERY * VIDEO_CLOCK:
+            rate = min(FASTEST, max(SLOWEST, count * VIDEO_CLOCK / passed))
+            if not LESS <= rate / self.rate <= MORE:
+                self.rate = rate
+                self._context = None
+            since, count = ticks, 0
+        self._counted = since, count + 1
+
     def _make(self, width: int, height: int) -> VideoCodecContext:
         name, options = _PICTURE[self._codec]
         context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, VIDEO_CLOCK)
-        context.framerate = Fraction(30, 1)
+        context.framerate = Fraction(self.rate).limit_denominator(1000)
         context.bit_rate = self.bit_rate
         # Keyframes are made when somebody asks for one.
         context.gop_size = 100_000
