@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
-    RTCPeerConnection,
     RTCRtpSender,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -68,10 +67,9 @@ class WebRtc:
         self._cipher: parts.Cipher | None = None
         self._send: Callable[[bytes, Any], None] | None = None
         self._address: object = None
-        self._pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._pc = parts.connection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE), certificate
         )
-        parts.use_certificate(self._pc, certificate)
         for kind in kinds:
             self._add(kind)
         # After the media: aiortc stops the common transport of a channel that came first.

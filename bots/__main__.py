@@ -147,6 +147,7 @@ async def run(tokens: dict[str, str], options: argparse.Namespace) -> int:
     ending = Ending()
     ending.watch(with_parent=True)
     options.host = Host(options.network)
+    process.settle()
     services: list[Service] = []
     tasks = [
         asyncio.create_task(run_bot(name, token, options, services))

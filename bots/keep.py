@@ -44,7 +44,9 @@ def run(bot: Bot, options: Options, *, with_parent: bool = False) -> int:
     `with_parent`: end also when standard input does, as it does with whoever started us.
     """
     with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
-        return runner.run(Keeper(bot, options).run(with_parent))
+        keeper = Keeper(bot, options)
+        process.settle()
+        return runner.run(keeper.run(with_parent))
 
 
 class Keeper:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -23,6 +24,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def settle() -> None:
+    """Let the garbage collector pass over all there is: modules, and what lives as long as the
+    process. While calls come and go it would look through that again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def log_to_stderr(level: str) -> None:

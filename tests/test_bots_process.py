@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -262,3 +263,12 @@ def test_a_network_that_cannot_be_ends_the_start(
         main.main(["--server", "ws://127.0.0.1:1", *arguments])
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_is_there_before_calls_is_left_to_itself_by_the_collector() -> None:
+    try:
+        before = gc.get_freeze_count()
+        process.settle()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

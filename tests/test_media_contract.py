@@ -57,22 +57,21 @@ async def answerer() -> AsyncIterator[RTCPeerConnection]:
     await caller.close()
 
 
-def test_a_connection_keeps_its_certificate_in_a_list_of_one() -> None:
-    pc = RTCPeerConnection(CONFIGURATION)
-    before = pc._RTCPeerConnection__certificates  # type: ignore[attr-defined]
-    assert len(before) == 1, "RTCPeerConnection no longer holds one certificate in a list"
+def test_a_connection_gets_its_certificate_from_where_we_put_ours() -> None:
     certificate = parts.Certificate.generateCertificate()
-    parts.use_certificate(pc, certificate)
-    assert before == [certificate], "the list of certificates was not the one in use"
+    pc = parts.connection(CONFIGURATION, certificate)
+    assert pc._RTCPeerConnection__certificates == [certificate], (  # type: ignore[attr-defined]
+        "RTCPeerConnection no longer asks RTCCertificate in its module for a certificate"
+    )
+    [own] = RTCPeerConnection(CONFIGURATION)._RTCPeerConnection__certificates  # type: ignore[attr-defined]
+    assert type(own) is RTCCertificate
+    assert own is not certificate, "a connection that was given none has one of its own"
 
 
 @needs_address
-async def test_the_certificate_put_in_is_the_one_in_the_answer(
-    answerer: RTCPeerConnection,
-) -> None:
-    pc = RTCPeerConnection(CONFIGURATION)
+async def test_the_certificate_put_in_is_the_one_in_the_answer() -> None:
     certificate = parts.Certificate.generateCertificate()
-    parts.use_certificate(pc, certificate)
+    pc = parts.connection(CONFIGURATION, certificate)
     pc.addTransceiver("audio")
     await pc.setLocalDescription(await pc.createOffer())
     assert certificate.getFingerprints()[0].value in pc.localDescription.sdp, (
@@ -81,11 +80,58 @@ async def test_the_certificate_put_in_is_the_one_in_the_answer(
     await pc.close()
 
 
-def test_a_certificate_says_its_fingerprints_as_aiortc_would() -> None:
+def test_a_certificate_says_one_fingerprint_as_aiortc_would() -> None:
     certificate = parts.Certificate.generateCertificate()
     asked = [certificate.getFingerprints() for _ in range(2)]
-    assert asked == [RTCCertificate.getFingerprints(certificate)] * 2
+    known = RTCCertificate.getFingerprints(certificate)
+    assert [one.algorithm for one in asked[0]] == ["sha-256"]
+    assert asked[0][0] in known, "RTCCertificate.getFingerprints no longer has one by SHA-256"
+    assert asked[0] == asked[1]
     assert asked[0] is not asked[1]
+
+
+def test_the_addresses_of_this_host_are_looked_up_once_for_calls_that_begin_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[tuple[bool, bool]] = []
+    clock = iter([10.0, 10.0, 10.0 + parts.STEADY, 10.1 + parts.STEADY])
+
+    def look(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        looked.append((use_ipv4, use_ipv6))
+        return [f"192.0.2.{len(looked)}"]
+
+    monkeypatch.setattr(parts, "_host_addresses", look)
+    addresses = parts._HostAddresses(lambda: next(clock))
+    first = addresses(use_ipv4=True, use_ipv6=False)
+    assert addresses(use_ipv4=True, use_ipv6=True) == ["192.0.2.2"]
+    first.append("what a caller does with the list is its own affair")
+    assert addresses(use_ipv4=True, use_ipv6=False) == ["192.0.2.1"]
+    assert addresses(use_ipv4=True, use_ipv6=False) == ["192.0.2.3"]
+    assert looked == [(True, False), (True, True), (True, False)]
+
+
+def test_aioice_asks_its_module_for_the_addresses_of_this_host() -> None:
+    assert "= get_host_addresses(" in inspect.getsource(Connection.gather_candidates), (
+        "aioice no longer asks get_host_addresses of its module"
+    )
+    assert sorted(ice.get_host_addresses(use_ipv4=True, use_ipv6=True)) == sorted(
+        parts._host_addresses(use_ipv4=True, use_ipv6=True)
+    )
+
+
+@needs_address
+async def test_what_the_peer_described_last_is_kept_as_it_was_read(
+    answerer: RTCPeerConnection,
+) -> None:
+    described = parts.remote_of(answerer)
+    assert [media.kind for media in described.media] == ["audio", "video"], (
+        "RTCPeerConnection no longer keeps what it read of the peer's description"
+    )
+    assert [media.rtp.muxId for media in described.media] == [
+        transceiver.mid for transceiver in answerer.getTransceivers()
+    ]
+    await answerer.setLocalDescription(await answerer.createAnswer())
+    assert parts.remote_of(answerer) is described
 
 
 def test_a_certificate_makes_its_openssl_context_in_one_method() -> None:

@@ -112,3 +112,15 @@ def test_whatever_is_offered_something_sensible_comes_of_it(
     taken = common(theirs)
     assert all(c in numbers(taken) for r in taken if r.name == "rtx" for c in [r.parameters["apt"]])
     assert not taken or any(c.name not in ("rtx", "telephone-event") for c in taken)
+
+
+def test_what_is_changed_in_what_was_taken_is_not_in_the_offer() -> None:
+    theirs = codec("H264", 96)
+    theirs.parameters["profile-level-id"] = "42e01f"
+    [taken] = common([theirs])
+    taken.parameters["profile-level-id"] = "640032"
+    taken.rtcpFeedback.clear()
+    assert theirs.parameters["profile-level-id"] == "42e01f"
+    [again] = common([theirs])
+    assert again is not theirs
+    assert again.parameters == theirs.parameters

@@ -18,7 +18,6 @@ from aiortc import (
     RTCIceCandidate,
     RTCIceServer,
     RTCIceTransportPolicy,
-    RTCPeerConnection,
     RTCRtpCodecParameters,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -65,7 +64,7 @@ class Leg:
         self.plane: Plane | None = None
         self._make_plane = plane
         self._hub = hub or Hub()
-        self._pc = RTCPeerConnection(
+        self._pc = parts.connection(
             RTCConfiguration(
                 iceServers=list(servers),
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
@@ -74,9 +73,9 @@ class Leg:
                     if self._hub.network.relay_only
                     else RTCIceTransportPolicy.ALL
                 ),
-            )
+            ),
+            certificate,
         )
-        parts.use_certificate(self._pc, certificate)
         self._pc.on("connectionstatechange", changed)
         self._pc.on("iceconnectionstatechange", changed)
         self._pc.on("datachannel", self._on_channel)
@@ -204,8 +203,7 @@ class Leg:
     async def _agreed(self, remote: Offer, plane: Plane) -> None:
         """Both sides have described themselves, now or anew."""
         self.remote = remote
-        described = session_description.SessionDescription.parse(remote.sdp)
-        plane.configure(self._sections(described))
+        plane.configure(self._sections(parts.remote_of(self._pc)))
         for candidate in remote.candidates:
             await self.add_candidate(candidate)
 

@@ -7,7 +7,7 @@ offers is answered with its own payload types and parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from dataclasses import replace
 
 from aiortc import RTCRtpCodecParameters
 from aiortc.rtcrtpparameters import ParametersDict, RTCRtcpFeedback
@@ -109,8 +109,11 @@ def common(theirs: Sequence[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameter
         else:
             known = codec.clockRate in KNOWN.get(kind, {}).get(codec.name.lower(), ())
         if known:
-            found[number] = deepcopy(codec)
-            found[number].rtcpFeedback = _feedback(kind, codec.name, codec.rtcpFeedback)
+            found[number] = replace(
+                codec,
+                rtcpFeedback=_feedback(kind, codec.name, codec.rtcpFeedback),
+                parameters=dict(codec.parameters),
+            )
     return keep(list(found.values()), lambda codec: True)
 
 

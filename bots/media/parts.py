@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -16,11 +18,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
-from aioice import stun
+from aioice import ice, stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import (
     RTCCertificate,
+    RTCConfiguration,
     RTCDtlsFingerprint,
     RTCDtlsTransport,
     RTCPeerConnection,
@@ -35,6 +38,7 @@ from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
+from aiortc.sdp import SessionDescription
 from OpenSSL import SSL
 from pylibsrtp import Error, Session, ffi, lib  # type: ignore[attr-defined]
 
@@ -44,21 +48,26 @@ BUFFER = 2048
 DATAGRAM = 1500
 SERVERS = 2
 """Seconds that STUN and TURN servers have to answer."""
+FINGERPRINT = "sha-256"
+STEADY = 2.0
+"""Seconds for which the addresses of this host are taken for what they were."""
 FIRST, LONGEST, TRIES = 0.1, 0.8, 20
 """Seconds before the first repetition of what sets up a connection, and at most between two; how
 often it is sent in all: for 15 seconds."""
 
 
 class Certificate(RTCCertificate):
-    """A DTLS certificate for many connections: one OpenSSL context, fingerprints taken once."""
+    """A DTLS certificate for many connections: one OpenSSL context, one fingerprint taken once."""
 
     _context: SSL.Context | None = None
     _prints: list[RTCDtlsFingerprint] | None = None
 
     def getFingerprints(self) -> list[RTCDtlsFingerprint]:
-        """As aiortc's, which takes them four times for each call."""
+        """The one by SHA-256, as browsers have it (RFC 8122, section 5, wants no more). aiortc
+        takes three, four times for each call."""
         if self._prints is None:
-            self._prints = super().getFingerprints()
+            found = super().getFingerprints()
+            self._prints = [one for one in found if one.algorithm == FINGERPRINT]
         return list(self._prints)
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
@@ -79,9 +88,55 @@ def reads_server(url: str) -> bool:
     return True
 
 
-def use_certificate(pc: RTCPeerConnection, certificate: RTCCertificate) -> None:
-    """Let a connection that has no transport yet use `certificate` instead of its own."""
-    pc._RTCPeerConnection__certificates[:] = [certificate]  # type: ignore[attr-defined]
+_certificate: ContextVar[RTCCertificate | None] = ContextVar("certificate", default=None)
+
+
+class _Certificates:
+    """Where aiortc gets the certificate of a new connection."""
+
+    @staticmethod
+    def generateCertificate() -> RTCCertificate:
+        """The one that is wanted just now, or a new one, which takes half a millisecond."""
+        return _certificate.get() or RTCCertificate.generateCertificate()
+
+
+rtcpeerconnection.RTCCertificate = _Certificates  # type: ignore[attr-defined,assignment]
+
+
+def connection(configuration: RTCConfiguration, certificate: RTCCertificate) -> RTCPeerConnection:
+    """A peer connection that has this certificate, and none of its own."""
+    token = _certificate.set(certificate)
+    try:
+        return RTCPeerConnection(configuration)
+    finally:
+        _certificate.reset(token)
+
+
+def remote_of(pc: RTCPeerConnection) -> SessionDescription:
+    """What the peer has described last, as aiortc has read it. Only to be looked at."""
+    described: SessionDescription = pc._RTCPeerConnection__remoteDescription()  # type: ignore[attr-defined]
+    return described
+
+
+class _HostAddresses:
+    """aioice's list of the addresses of this host, looked up once for calls that begin together:
+    a look goes through every interface."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[tuple[bool, bool], tuple[float, list[str]]] = {}
+
+    def __call__(self, use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        now = self._clock()
+        at, found = self._known.get((use_ipv4, use_ipv6), (-math.inf, []))
+        if now - at > STEADY:
+            found = _host_addresses(use_ipv4, use_ipv6)
+            self._known[use_ipv4, use_ipv6] = now, found
+        return list(found)
+
+
+_host_addresses = ice.get_host_addresses
+ice.get_host_addresses = _HostAddresses()
 
 
 def dtls_of(pc: RTCPeerConnection) -> RTCDtlsTransport:
