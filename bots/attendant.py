@@ -109,17 +109,23 @@ class Attendant:
         await asyncio.sleep(GOODBYE)
 
     async def finish(self) -> None:
-        """The call is over, however that came: what was said and not discarded is sent."""
+        """The call is over, however that came: what was said and not discarded is sent, and
+        breaks off where nobody but us has ended it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if not self._over:
-            try:
-                await self._end(True)
-            except ProtocolError:
-                # Nobody is there who could say it again.
-                self._untold(self._message.folder)
-                raise
+        if self._over:
+            return
+        if self._line.leaving and self._told == "recording":
+            await self._message.end("stopping")
+        try:
+            await self._end(True)
+        except ProtocolError:
+            # Nobody is there who could say it again.
+            self._untold(self._message.folder)
+            raise
+        if self._line.leaving:
+            self._tell("sent" if self._message.said else "discarded")
 
     # --- what happens
 

@@ -54,6 +54,7 @@ class BotCall:
     `ring` is what the exchange said of it, `peer` its connection, `media` what the caller
     sends now; `on_media` is called when that changes, `on_renegotiated` after a later offer,
     `on_change` with what becomes of the connection.
+    `leaving`: its service hangs up, whatever the two have still to say.
     `plane` makes what gets the packets, `on_plane` is called with each one before any packet
     reaches it: set it before answering.
     """
@@ -72,6 +73,7 @@ class BotCall:
         self.id = ring.call
         self.ring = ring
         self.media = ring.media
+        self.leaving = False
         self.on_media: Callable[[protocol.Media], None] | None = None
         self.on_renegotiated: Callable[[], None] | None = None
         self.on_plane: Callable[[Plane], None] | None = None
@@ -147,6 +149,7 @@ class BotCall:
 
     def hang_up(self) -> None:
         """End the call from our side; its handler is cancelled and may tidy up."""
+        self.leaving = True
         self._handler.cancel()
 
     def signal(self, signal: Signal) -> None:

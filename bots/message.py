@@ -12,7 +12,7 @@ from pathlib import Path
 from . import leftovers
 from .media.frames import Frame
 from .media.record import Part, Recording, RecordLimits
-from .media.sidecar import Sidecar
+from .media.sidecar import Reason, Sidecar
 from .media.writer import Full, Writer
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Message:
 
     @property
     def broken(self) -> bool:
-        """Whether the disk, or a fault of ours, has ended the take."""
+        """Whether the disk, the end of our process or a fault of ours has ended the take."""
         return self._recording is not None and leftovers.broken(self._recording.reason)
 
     async def take(self, frames: AsyncIterator[Frame], more: Callable[[], None]) -> None:
@@ -87,11 +87,11 @@ class Message:
             self.seconds = at - first
             more()
 
-    async def end(self) -> None:
-        """Complete the take."""
+    async def end(self, reason: Reason = "stopped") -> None:
+        """Complete the take; `reason` where nothing has ended it yet."""
         if self._recording is None:
             return
-        await self._recording.close()
+        await self._recording.close(reason)
         if self.broken:
             # Not all that came is in the file.
             [part] = self._recording.about.participants

@@ -59,7 +59,7 @@ class Exchange:
         self.recordbook = RecordBook(engine, self.clock, self._keeper, config.recordings)
         self.messages = MessageKeeper(engine, self._keeper, config.voicemail)
         self.voicemails = Voicemails(
-            engine, self.clock, self._keeper, self.messages, config.voicemail
+            engine, self._keeper, self._instances, self.messages, config.voicemail
         )
         self._calls = Switchboard(
             engine,

@@ -47,6 +47,15 @@ class Instances:
         instances = [Instance(s.id, s.max_calls, s.accepting) for s in here]
         return admission.least_loaded(instances, live, call.passed)
 
+    async def takes(self, key: str) -> bool:
+        """Whether a new call to a bot would ring now or, where it is away for a moment, then."""
+        sessions = await self._engine.sessions(key)
+        here = [Instance(s.id, s.max_calls, s.accepting) for s in sessions if s.expires is None]
+        if not here:
+            return any(s.accepting for s in sessions)
+        live = await self._engine.live_calls(key)
+        return admission.least_loaded(here, live) is not None
+
     async def ring(self, call: calls.Call) -> None:
         """Let a call ring at the session it is at; there is none: nothing rings yet."""
         if not call.at:

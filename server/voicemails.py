@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from ringback.server import calls, names
 from ringback.server.callkeeper import CallKeeper
 from ringback.server.calls import What, Who
-from ringback.server.clock import Clock
 from ringback.server.config import VoicemailLimits
 from ringback.server.engine.base import Engine
+from ringback.server.instances import Instances
 from ringback.server.messagekeeper import MessageKeeper
 from ringback.server.protocol import (
     Call,
@@ -48,12 +48,12 @@ class Voicemails:
     """Voicemail over an engine; `messages` keeps what is left."""
 
     def __init__(
-        self, engine: Engine, clock: Clock, keeper: CallKeeper, messages: MessageKeeper,
+        self, engine: Engine, keeper: CallKeeper, instances: Instances, messages: MessageKeeper,
         limits: VoicemailLimits,
     ) -> None:  # fmt: skip
         self._engine = engine
-        self._clock = clock
         self._keeper = keeper
+        self._instances = instances
         self.messages = messages
         self._limits = limits
         keeper.closing = self.closing
@@ -172,9 +172,8 @@ class Voicemails:
         return await self._engine.voicebox(user, key)
 
     async def _busy(self) -> bool:
-        """Whether there is nobody who could take a message."""
-        now = self._clock.now()
-        return not self._limits.on or await self._engine.claim_of(VOICEMAIL, now) is None
+        """Whether there is nobody who would take a message now."""
+        return not self._limits.on or not await self._instances.takes(VOICEMAIL)
 
     # --- the bot
 

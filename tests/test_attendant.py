@@ -96,6 +96,28 @@ async def test_a_message_is_discarded_in_the_middle(new_box: NewBox) -> None:
     assert kept(box) == []
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_call_that_its_bot_ends_leaves_what_was_said(
+    new_box: NewBox, stopped: bool
+) -> None:
+    """A process that ends hangs up: in the middle of a sentence, or after it."""
+    box = await new_box()
+    ann, bob, talk = await box.begun()
+    if stopped:
+        await talk.says(1.0)
+    else:
+        await talk.until("recording", 1.25)
+    [call] = box.service.calls.values()
+    call.hang_up()
+    await talk.until("sent")
+    assert (await bob.event(p.VoicemailChange)).total == 1
+    assert (await ann.event(p.Ended)).reason is p.Reason.HANGUP
+    [message] = await box.messages()
+    assert message.cut == (not stopped)
+    assert message.seconds >= 1.0
+    await box.idle()
+
+
 async def test_who_says_nothing_more_has_sent(
     new_box: NewBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

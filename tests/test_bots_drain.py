@@ -171,7 +171,7 @@ async def test_a_recording_is_completed_and_its_person_told_why_it_ended(street:
     assert len(played.numbers) == part.video.frames, "all that was counted can be played"
 
 
-async def test_a_message_that_is_being_said_is_sent(street: Street) -> None:
+async def test_a_message_that_is_being_said_is_sent_as_one_that_breaks_off(street: Street) -> None:
     bot = await street.bot("voicemail", "--drain", "0.2")
     ann, bob = await street.phone("ann"), await street.phone("bob")
     await ann.dial(await street.caller(video=None).offer(), "bob")
@@ -196,6 +196,7 @@ async def test_a_message_that_is_being_said_is_sent(street: Street) -> None:
     assert holder is not None
     [message] = await exchange.messages.listed(holder.user)
     assert message.seconds >= 1.0
+    assert message.cut
     assert play(street.files / "voicemail" / message.id / "1.webm").sound
 
 

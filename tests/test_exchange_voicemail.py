@@ -258,6 +258,47 @@ async def test_without_the_bot_nothing_is_offered(board: Board) -> None:
 # --- greetings
 
 
+async def test_a_bot_that_takes_no_more_calls_is_not_offered(board: Board) -> None:
+    alice, bob, bot = await missed(board)
+    await alice.says(leave())
+    bot.hears("ring")
+    alice.hears("ringing")
+    await alice.hangup("v")
+    alice.hears("ended")
+    bot.hears("ended")
+
+    async def offered(call: str) -> bool:
+        await alice.call(call, "bob")
+        alice.hears("ringing")
+        bob.hears("ring")
+        await bob.says(p.Decline(call=call))
+        bob.hears("ended")
+        return "voicemail" in alice.hears("ended")
+
+    await bot.says(p.Capacity(max_calls=1, accepting=False))
+    assert not await offered("draining")
+    await bot.drops()
+    assert not await offered("draining, and away")
+    await bot.returns()
+    await bot.says(p.Capacity(max_calls=1, accepting=True))
+    await bot.drops()
+    assert await offered("back in a moment")
+    await bot.returns()
+    await order(alice, bot, leave("w", after="back in a moment"))
+    carol = await board.come("carol")
+    await carol.call("full", "bob")
+    carol.hears("ringing")
+    bob.hears("ring")
+    await bob.says(p.Decline(call="full"))
+    assert "voicemail" not in carol.hears("ended")
+    second = await board.bot("voicemail")
+    await carol.call("room", "bob")
+    carol.hears("ringing")
+    await bob.says(p.Decline(call="room"))
+    carol.hears("ended", voicemail=True)
+    second.silent()
+
+
 async def test_callers_hear_the_greeting_that_was_recorded_last(board: Board) -> None:
     alice, bob, bot = await missed(board)
     dropped: list[str] = []

@@ -51,6 +51,20 @@ async def test_seconds_are_those_of_the_sound_that_came(tmp_path: Path, writer: 
     assert played(made.path)["samples"] == 100 * 960
 
 
+async def test_a_take_that_our_end_ends_breaks_off(tmp_path: Path, writer: Writer) -> None:
+    made = message(tmp_path, writer)
+    await made.take(sound(2.0), lambda: None)
+    await made.end("stopping")
+    assert made.broken
+    assert made.said
+    # What was complete before stays so.
+    whole = message(tmp_path / "other", writer)
+    await whole.take(sound(2.0), lambda: None)
+    await whole.end()
+    await whole.end("stopping")
+    assert not whole.broken
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(1.0, False), (1.04, True)])
 async def test_less_than_a_second_is_nothing(
     tmp_path: Path, writer: Writer, seconds: float, said: bool
