@@ -12,11 +12,15 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from av import VideoFrame
 
 from ringback.bots.calltest import browser, marks
+from ringback.bots.calltest.album import Album
+from ringback.bots.calltest.artifacts import png
 from ringback.bots.calltest.chirps import RATE, WORDS, Chirps, Ear
 from ringback.bots.calltest.marks import Mark
 from ringback.bots.calltest.observed import SeenPicture
+from ringback.bots.calltest.options import Options
 from ringback.bots.calltest.page_talk import PageTalk
 from ringback.bots.calltest.run import page_url
 from ringback.bots.calltest.scene import Scene
@@ -37,7 +41,15 @@ class Page:
             await asyncio.sleep(0)
             return self.clock
         assert script == "ringbackProbe.take()"
-        empty = {"pictures": [], "sounds": [], "steps": [], "lost": 0, "inbound": [], "pair": ""}
+        empty = {
+            "pictures": [],
+            "sounds": [],
+            "steps": [],
+            "stills": [],
+            "lost": 0,
+            "inbound": [],
+            "pair": "",
+        }
         if not self.told:
             self.all_told.set()
         return {**empty, "at": self.clock, **(self.told.pop(0) if self.told else {})}
@@ -54,7 +66,7 @@ def talk(page: Page, pool: ThreadPoolExecutor, steps: list[tuple[str, str]]) -> 
     def note(name: str, detail: str = "", at: float | None = None) -> None:
         steps.append((name, detail))
 
-    return PageTalk(cast(Any, page), OURS, THEIRS, pool, note, lambda: None)
+    return PageTalk(cast(Any, page), Options(), OURS, THEIRS, pool, note, lambda: None)
 
 
 def picture(own: bool, at: float, number: int, stream: int) -> dict[str, Any]:
@@ -97,9 +109,9 @@ async def test_what_a_browser_leaves_out_was_not_sent(pool: ThreadPoolExecutor) 
     camera = [picture(True, number / 10, number, OURS) for number in range(10)]
     made = await told(Page(), pool, {"pictures": [*camera, picture(True, 2.0, 3, OURS)]})
     # 2 and 6 did not arrive; only in the place of 6 are packets missing. After 8 came nothing.
-    made.settle([seen(n, gap=n == 7) for n in (0, 1, 3, 4, 5, 7, 8)])
+    made.settle([seen(n, gap=n == 7) for n in (0, 1, 3, 4, 5, 7, 8)], [])
     assert [p.sequence for p in made.book.sent] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
-    made.settle([])
+    made.settle([], [])
     assert [p.sequence for p in made.book.sent] == list(range(10)), "nothing arrived: all is lost"
 
 
@@ -113,7 +125,7 @@ async def test_what_was_captured_before_counts_only_if_it_arrived(
     async with asyncio.timeout(30):
         await page.all_told.wait()
     await made.finish()
-    made.settle([seen(n) for n in range(4, 10)])
+    made.settle([seen(n) for n in range(4, 10)], [])
     assert [p.sequence for p in made.book.sent] == [4, 5, 6, 7, 8, 9]
 
 
@@ -130,6 +142,7 @@ async def test_chirps_of_both_ways(pool: ThreadPoolExecutor, rate: int) -> None:
         ]  # fmt: skip
 
     made = await told(Page(), pool, {"sounds": [*sounds(True, OURS), *sounds(False, THEIRS)]})
+    made.settle([], [])
     assert [c.number for c in made.book.sent_chirps[:3]] == [0, 1, 2]
     for chirp in made.book.sent_chirps:
         assert chirp.at == pytest.approx(10 + chirp.number * 0.5, abs=0.002)
@@ -214,3 +227,46 @@ def test_the_probe_brings_what_it_reads_with() -> None:
 )
 def test_where_the_pages_are(url: str, page: str) -> None:
     assert page_url(url) == page
+
+
+# --- pictures that are compared -------------------------------------------------------------
+
+
+def still(number: int, *, stream: int = THEIRS, size: tuple[int, int] = (320, 240),
+          brighter: int = 0) -> dict[str, Any]:  # fmt: skip
+    """A picture as a page showed it: red, green and blue."""
+    scene = Scene(stream, *size)
+    planes = scene.picture(Mark(stream, number, 7))
+    planes[: size[1]] = np.clip(planes[: size[1]].astype(int) + brighter, 16, 235)
+    picture = VideoFrame.from_ndarray(planes, "yuv420p")
+    return {
+        "stream": stream, "sequence": number, "stamp": 7,
+        "png": base64.b64encode(png(picture)).decode(),
+    }  # fmt: skip
+
+
+def test_what_a_page_showed_is_like_what_was_sent() -> None:
+    album = Album(Scene(THEIRS, 320, 240))
+    found = album.take([still(5), still(21, brighter=40)])
+    assert list(found) == [5, 21]
+    assert found[5] > 0.97
+    assert 0 < found[21] < found[5]
+    assert album.first == base64.b64decode(still(5)["png"])
+    assert album.worst == base64.b64decode(still(21, brighter=40)["png"])
+
+
+def test_pictures_of_others_and_of_other_sizes_are_not_compared() -> None:
+    album = Album(Scene(THEIRS, 320, 240))
+    assert album.take([still(5, stream=OURS), still(5, size=(160, 120))]) == {}
+    assert album.first is None
+    assert album.worst is None
+
+
+async def test_how_like_they_are_is_noted_where_they_were_seen(pool: ThreadPoolExecutor) -> None:
+    pictures = [picture(False, n / 10, 65_534 + n, THEIRS) for n in range(4)]
+    batch = {"pictures": pictures, "stills": [still(1), still(9)]}
+    made = await told(Page(), pool, batch)
+    alike = [seen.similarity for seen in made.book.seen]
+    assert alike[:3] == [None] * 3
+    assert (alike[3] or 0) > 0.97
+    assert made.album.first is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from functools import partial
@@ -29,7 +29,8 @@ from .verified import Call
 
 
 class Keeper:
-    """Keeps one call in a folder, which is made. Enter it before the call, `keep` after it.
+    """Keeps one call in a folder, which is made. Enter it before the call, `look` at its end and
+    `keep` after it.
 
     `received.webm` (`.mkv` for H.264) is written while the call goes on; with two sides each
     has its name in it. Raises `CannotCheck` where the folder cannot be written.
@@ -40,6 +41,7 @@ class Keeper:
         self._folder = folder
         self._stack = AsyncExitStack()
         self._recordings: dict[str, Path] = {}
+        self._shots: dict[str, bytes | None] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -80,21 +82,23 @@ class Keeper:
     def _suffix(self, side: Side | PageSide) -> str:
         return f"-{side.name}" if len(self._call.sides) > 1 else ""
 
+    async def look(self) -> None:
+        """Take pictures of the pages as they are now: to be called before the call is ended."""
+        for side in self._call.sides:
+            if isinstance(side, PageSide):
+                self._shots[side.name] = await side.screenshot()
+
     async def keep(self, observed: Observed, packets: PacketLog | None) -> None:
         """Write everything, `packets` of the made up network too, and name it in `files` of what
         was observed."""
         try:
             await self._stack.aclose()
-            pages = [side for side in self._call.sides if isinstance(side, PageSide)]
-            shots = {page.name: await page.screenshot() for page in pages}
-            files = await asyncio.to_thread(self._write, observed, packets, shots)
+            files = await asyncio.to_thread(self._write, observed, packets)
         except (OSError, CannotRecord) as error:
             raise CannotCheck("bad_option", f"What was to be kept cannot be: {error}") from error
         observed.files |= {name: str(path) for name, path in files.items()}
 
-    def _write(
-        self, observed: Observed, packets: PacketLog | None, shots: dict[str, bytes | None]
-    ) -> dict[str, Path]:
+    def _write(self, observed: Observed, packets: PacketLog | None) -> dict[str, Path]:
         files = {name: path for name, path in self._recordings.items() if path.is_file()}
         writers: dict[str, Callable[[Path, Observed], None]] = {
             "frames.csv": _frames, "stats.jsonl": _stats, "events.jsonl": _events,
@@ -106,19 +110,21 @@ class Keeper:
             files["packets.csv"] = self._folder / "packets.csv"
             packets.write(files["packets.csv"])
         for side in self._call.sides:
-            files |= self._of(side) if isinstance(side, Side) else self._of_page(side, shots)
+            files |= self._of(side) if isinstance(side, Side) else self._of_page(side)
         return files
 
-    def _of_page(self, page: PageSide, shots: dict[str, bytes | None]) -> dict[str, Path]:
-        """What a page showed, and wrote to its console."""
+    def _of_page(self, page: PageSide) -> dict[str, Path]:
+        """What a page showed: itself and its first and worst picture; and wrote to its console."""
         files = {f"console-{page.name}.txt": self._folder / f"console-{page.name}.txt"}
         files[f"console-{page.name}.txt"].write_text("".join(f"{s}\n" for s in page.console))
-        shot = shots[page.name]
+        shot = self._shots.get(page.name)
         if shot is not None:
             name = f"page-{page.name}.png"
             files[name] = self._folder / name
             files[name].write_bytes(shot)
-        return files
+        assert page.talk is not None
+        album = page.talk.album
+        return files | self._stills(page, {"first": album.first, "worst": album.worst})
 
     def _of(self, side: Side) -> dict[str, Path]:
         """The descriptions of a side, and its first and its worst picture."""
@@ -129,11 +135,19 @@ class Keeper:
             files[name].write_text(description.sdp)
         assert side.talk is not None
         watcher = side.talk.watcher
-        for what, picture in (("first", watcher.first), ("worst", watcher.worst)):
-            if picture is not None:
+        kept = {"first": watcher.first, "worst": watcher.worst}
+        drawn = {what: png(picture) for what, picture in kept.items() if picture is not None}
+        return files | self._stills(side, drawn)
+
+    def _stills(
+        self, side: Side | PageSide, pictures: Mapping[str, bytes | None]
+    ) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for what, data in pictures.items():
+            if data is not None:
                 name = f"{what}{self._suffix(side)}.png"
                 files[name] = self._folder / name
-                files[name].write_bytes(png(picture))
+                files[name].write_bytes(data)
         return files
 
 

@@ -164,8 +164,7 @@ class PageSide:
         """Prepare for pictures and sounds of this stream."""
         assert self._page is not None
         self.talk = PageTalk(
-            self._page, self.stream, stream, self._pool, self.note, self._news,
-            self.options.speech,
+            self._page, self.options, self.stream, stream, self._pool, self.note, self._news
         )  # fmt: skip
         return self.talk
 

@@ -7,16 +7,20 @@ import base64
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ringback.bots.values import Kind
 
-from . import marks
+from . import marks, page_sent
+from .album import Album
 from .chirps import RATE, WORDS, Ear
 from .listening import level
 from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .options import Options
+from .scene import Scene
 from .speech import Comparison, judge
 from .talk import Book, Note
 
@@ -27,6 +31,10 @@ EVERY = 0.2
 """Seconds between two times that the probe is asked."""
 GLANCES = 20
 """Round trips of which the shortest tells how the clocks stand to each other."""
+RECENT = 600
+"""So many pictures back is looked for one that was compared."""
+EARLY = 1.0
+"""Seconds before the call is judged from which on sounds count as sent."""
 _CODECS = {"vp8": "VP8", "h264": "H264", "vp9": "VP9", "av1": "AV1"}
 
 
@@ -73,13 +81,14 @@ class _Tape:
 
 class PageTalk:
     """The media of a page. `book` as that of a `Talk`; times are the page's own, in seconds.
-    `clocks`: what to add to ours to have the page's. `slow` is 0: its delays are a browser's."""
+    `clocks`: what to add to ours to have the page's; `album`: some of the pictures it showed.
+    `slow` is 0: its delays are a browser's."""
 
     slow = 0.0
 
     def __init__(
-        self, page: Page, stream: int, expected: int, pool: Executor, note: Note,
-        on_news: Callable[[], None], speech: bool = False,
+        self, page: Page, options: Options, stream: int, expected: int, pool: Executor,
+        note: Note, on_news: Callable[[], None],
     ) -> None:  # fmt: skip
         self.book = Book()
         self.codecs: dict[Kind, str] = {}
@@ -93,9 +102,11 @@ class PageTalk:
         self._pool = pool
         self._note = note
         self._on_news = on_news
-        self._speech = Comparison(expected) if speech else None
+        self.album = Album(Scene(expected, *options.size))
+        self._speech = Comparison(expected) if options.speech else None
         self._own, self._theirs = _Tape(), _Tape(self._speech)
         self._captured: list[SentPicture] = []
+        self._said: list[SentChirp] = []
         self._began = 0.0
         self._near = self._number = 0
         self._noted: set[str] = set()
@@ -162,6 +173,7 @@ class PageTalk:
             self._picture(entry)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._pool, self._listen, taken["sounds"])
+        self._liken(await loop.run_in_executor(self._pool, self.album.take, taken["stills"]))
         self._count(taken)
         self._on_news()
         return True
@@ -192,6 +204,16 @@ class PageTalk:
             )
         )  # fmt: skip
 
+    def _liken(self, found: dict[int, float]) -> None:
+        """Note how like what was sent those pictures are."""
+        seen = self.book.seen
+        for place in range(len(seen) - 1, max(-1, len(seen) - RECENT), -1):
+            number = seen[place].sequence
+            if number is not None and seen[place].stream == self._expected:
+                alike = found.pop(number & 0xFFFF, None)
+                if alike is not None:
+                    seen[place] = replace(seen[place], similarity=alike)
+
     def _listen(self, pieces: list[dict[str, Any]]) -> None:
         for piece in pieces:
             pcm = _at_rate(np.frombuffer(base64.b64decode(piece["pcm"]), np.int16), piece["rate"])
@@ -211,10 +233,8 @@ class PageTalk:
                         self._once("sound", f"{chirp.level:.0f} dBFS", chirp.at)
 
     def _say(self, at: float, word: int) -> None:
-        before = self.book.sent_chirps[-1].number if self.book.sent_chirps else word
-        number = before + (word - before) % WORDS
-        if at >= self._began - 1.0:
-            self.book.sent_chirps.append(SentChirp(number, at, None))
+        before = self._said[-1].number if self._said else word
+        self._said.append(SentChirp(before + (word - before) % WORDS, at, None))
 
     def _count(self, taken: dict[str, Any]) -> None:
         self.pair = taken["pair"] or self.pair
@@ -228,22 +248,14 @@ class PageTalk:
                 self._once("packet", kind, taken["at"] / 1000)
             self._counters.append(Sample(at=taken["at"] / 1000, **{**entry, "kind": kind}))
 
-    def settle(self, seen: Sequence[SeenPicture]) -> None:
-        """Decide which of its pictures it has sent, now that it is known what arrived (`seen`,
-        at the other side).
-
-        A browser leaves out pictures as it thinks fit, and says of none whether it did. What
-        arrived was sent; what did not, only if packets are missing there, or nothing came after
-        it.
-        """
-        arrived = {p.sequence: p for p in seen if p.stream == self._stream}
-        numbers = sorted(number for number in arrived if number is not None)
-        captured = [p for p in self._captured if p.at >= self._began or p.sequence in arrived]
-        sent, after = [], 0
-        for picture in captured:
-            while after < len(numbers) and numbers[after] < picture.sequence:
-                after += 1
-            missing = after == len(numbers) or arrived[numbers[after]].gap
-            if picture.sequence in arrived or missing:
-                sent.append(picture)
-        self.book.sent[:] = sent
+    def settle(self, seen: Sequence[SeenPicture], heard: Sequence[HeardChirp]) -> None:
+        """Decide what of its pictures and sounds it has sent, now that it is known what arrived
+        (`seen` and `heard`, at the other side)."""
+        arrived = {
+            p.sequence: p for p in seen if p.stream == self._stream and p.sequence is not None
+        }
+        self.book.sent[:] = page_sent.pictures(self._captured, self._began, arrived)
+        times = [
+            (h.at + self.clocks.offset, h.number) for h in heard if h.stream == self._stream % WORDS
+        ]
+        self.book.sent_chirps[:] = page_sent.sounds(self._said, self._began - EARLY, times)

@@ -4,6 +4,9 @@
   "use strict";
   const { read } = MARKS;
   const MOST = 4096;
+  /** Of so many ms one picture is kept as it is, to be compared to what was sent; so many wait. */
+  const STILL_EVERY = 1000;
+  const MOST_STILLS = 8;
   /** What was read and has yet to be taken. Times are `performance.now()`, in ms. */
   let waiting = empty();
   /** @type {RTCPeerConnection[]} */
@@ -11,7 +14,7 @@
   const known = new Set();
 
   function empty() {
-    return { pictures: [], sounds: [], steps: [], lost: 0 };
+    return { pictures: [], sounds: [], steps: [], stills: [], lost: 0 };
   }
 
   function keep(list, entry) {
@@ -46,6 +49,19 @@
     context.drawImage(frame, 0, 0, width, height);
     const { mark, torn } = read(context.getImageData(0, 0, width, height));
     keep(waiting.pictures, { own, at, shown: performance.now(), width, height, torn, ...mark });
+    if (!own && mark && at - lastStill >= STILL_EVERY) {
+      lastStill = at;
+      void still(mark);
+    }
+  }
+
+  let lastStill = -Infinity;
+
+  async function still(mark) {
+    const blob = await canvas.convertToBlob({ type: "image/png" });
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    const png = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    if (waiting.stills.length < MOST_STILLS) waiting.stills.push({ ...mark, png });
   }
 
   function sound(data, own) {

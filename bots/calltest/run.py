@@ -133,6 +133,8 @@ async def run(
             # How it ended is told by what was observed; others do not wait for it.
             together.begin.leave(number)
         finally:
+            if keeper is not None:
+                await keeper.look()
             await call.end()
         observed = _complete(call.observed(), check, lag)
         if keeper is not None:

@@ -198,6 +198,8 @@ class Stage:
         kept = False
         try:
             for running in self._running:
+                if running.keeper is not None:
+                    await running.keeper.look()
                 await running.call.end()
                 judged = self.judge(running.call)
                 self.judged.append(judged)

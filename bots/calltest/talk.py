@@ -178,8 +178,8 @@ class Talk:
     async def open(self) -> None:
         """Nothing: our own clock is the one that counts."""
 
-    def settle(self, seen: Sequence[SeenPicture]) -> None:
-        """Nothing: what was sent is known without knowing what was `seen` of it."""
+    def settle(self, seen: Sequence[SeenPicture], heard: Sequence[HeardChirp]) -> None:
+        """Nothing: what was sent is known without knowing what was `seen` and `heard` of it."""
 
     async def finish(self) -> None:
         """Wait until all that came was looked at. Raises what reading it raised."""

@@ -199,7 +199,7 @@ class Call:
             talk, other = _talk(receiver), _talk(sender)
             direction.codecs = talk.codecs
             direction.speech = talk.speech
-            other.settle(direction.seen)
+            other.settle(direction.seen, direction.heard)
             direction.clocks = Clocks(
                 talk.clocks.offset - other.clocks.offset, talk.clocks.error + other.clocks.error
             )

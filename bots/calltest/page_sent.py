@@ -1,0 +1,73 @@
+"""What a page has sent, as far as anybody can know. Pure.
+
+A browser leaves out pictures as it thinks fit, and says of none whether it did; and a page that is
+busy may send what its probe misses. So what arrived was sent, whoever saw it leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from .chirps import PERIOD, WORDS
+from .hearing import LONGEST
+from .observed import SeenPicture, SentChirp, SentPicture
+
+
+def pictures(
+    captured: Sequence[SentPicture], began: float, arrived: Mapping[int, SeenPicture]
+) -> list[SentPicture]:
+    """Of the pictures that a camera gave, in order, those that were sent: the ones that `arrived`
+    (by number), and from `began` on the ones in whose place packets are missing or after which
+    nothing came."""
+    numbers = sorted(arrived)
+    sent, after = [], 0
+    for picture in _filled(captured, arrived):
+        while after < len(numbers) and numbers[after] < picture.sequence:
+            after += 1
+        missing = after == len(numbers) or arrived[numbers[after]].gap
+        if picture.sequence in arrived or (missing and picture.at >= began):
+            sent.append(picture)
+    return sent
+
+
+def _filled(
+    captured: Sequence[SentPicture], arrived: Mapping[int, SeenPicture]
+) -> Iterator[SentPicture]:
+    """Those, and between them the ones that nobody saw and that arrived: a camera takes them at a
+    steady pace."""
+    for before, after in pairwise(captured):
+        yield before
+        pace = (after.at - before.at) / (after.sequence - before.sequence)
+        for missed in range(before.sequence + 1, after.sequence):
+            if missed in arrived:
+                yield SentPicture(missed, before.at + pace * (missed - before.sequence))
+    yield from captured[-1:]
+
+
+def sounds(
+    said: Sequence[SentChirp], begin: float, heard: Sequence[tuple[float, int | None]]
+) -> list[SentChirp]:
+    """Of the sounds that a microphone gave, in order, those from `begin` on; and of those before,
+    and of those between that nobody heard leave, the ones that were `heard`: when, by the same
+    clock, and the number in its word."""
+
+    def arrived(chirp: SentChirp) -> bool:
+        return any(
+            number == chirp.number % WORDS and -PERIOD < at - chirp.at < LONGEST
+            for at, number in heard
+        )
+
+    sent: list[SentChirp] = []
+    for place, chirp in enumerate(said):
+        if place:
+            sent += filter(arrived, _between(said[place - 1], chirp))
+        if chirp.at >= begin or arrived(chirp):
+            sent.append(chirp)
+    return sent
+
+
+def _between(before: SentChirp, after: SentChirp) -> Iterator[SentChirp]:
+    pace = (after.at - before.at) / max(1, after.number - before.number)
+    for missed in range(before.number + 1, after.number):
+        yield SentChirp(missed, before.at + pace * (missed - before.number), None)
