@@ -14,11 +14,14 @@ import pytest
 from rich.console import Console
 
 from ringback.bots.calltest import report_html, report_json, report_junit, report_table
+from ringback.bots.calltest.buckets import course
 from ringback.bots.calltest.figures import NAMES
 from ringback.bots.calltest.observed import Observed, Step
 from ringback.bots.calltest.outcome import Outcome, Still, conclude, tally
+from ringback.bots.calltest.plots import plots
 from ringback.bots.calltest.rows import rows
 from ringback.bots.calltest.thresholds import threshold
+from ringback.bots.calltest.units import show
 from tests.observations import BEGAN, direction, echo, measure, observed, png
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted' \x00\x1b[31m"
@@ -286,6 +289,56 @@ def test_every_plot_and_picture_has_words_and_a_table() -> None:
     assert len(page.all("details")) == 4 * 3 + 3
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
+
+
+def test_the_timeline_tells_of_freezes_and_gaps_where_they_were() -> None:
+    there = direction()
+    del there.seen[20:40]
+    del there.sounds[100:150]
+    call = observed(there, direction("bob", "ann", 0x456, seed=1))
+    told = list(report_html.events(call, report_html._moments(
+        call, [course(way, call) for way in call.directions]
+    )))  # fmt: skip
+    lines = [(event.words, event.side, event.detail) for event in told]
+    frozen = lines.index(("The picture stands still", "bob", "for 1.40 s"))
+    gap = lines.index(("Sound is missing", "bob", "for 1.00 s"))
+    placed = next(step.at for step in call.steps if step.name == "placed")
+    # The picture before the first that is missing, and the sound before, were shown then.
+    assert told[frozen].at == show(there.seen[19].shown - placed, "time")
+    last = there.sounds[99]
+    assert told[gap].at == show(last.arrived + last.seconds - placed, "time")
+    assert told[frozen].begin is None
+    assert lines[-1][0] == "Call ended"
+    page = report_html.render([conclude(call)])
+    assert "The picture stands still" in page
+    assert "shorter freezes" not in page
+
+
+def test_of_many_freezes_the_longest_are_told() -> None:
+    there = direction(seconds=60.0)
+    there.seen = [seen for n, seen in enumerate(there.seen) if n % 20 < 12]
+    page = report_html.render([conclude(observed(there, seconds=60.0))])
+    assert page.count("The picture stands still") == report_html.MOST_MOMENTS
+    assert re.search(r"\d+ shorter freezes and gaps are left out", page)
+
+
+def test_a_call_of_sound_alone_has_its_losses_drawn() -> None:
+    there = direction(kinds=("audio",))
+    del there.heard[3:5]
+    call = observed(there)
+    made = {plot.title: plot for plot in plots(course(there, call), there.kinds)}
+    assert list(made) == ["Latency", "Loss", "Bitrate"]
+    found = measure(call)[0].sound
+    assert made["Loss"].words == f"Of {found.due} marked sounds 2 lost."
+    assert sum(int(row[2]) for row in made["Loss"].rows) == found.lost == 2
+
+
+def test_connections_made_anew_are_told() -> None:
+    call = observed()
+    call.restarts = 3
+    assert "restarts: 3" in printed(conclude(call))
+    assert "<dt>Restarts</dt><dd>3</dd>" in report_html.render([conclude(call)])
+    assert "restarts: none" in printed(passed())
 
 
 def test_plots_draw_inside_of_their_frame() -> None:

@@ -45,7 +45,8 @@ class Album:
         if (picture.width, picture.height) != (scene.width, scene.height):
             return None
         sent = scene.luma(Mark(scene.stream, still["sequence"], still["stamp"]))
-        alike = similarity(sent, _luma(picture.to_ndarray(format="rgb24")))
+        shown = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
+        alike = similarity(sent, _luma(shown))
         self.first = self.first or data
         if alike < self._least:
             self._least, self.worst = alike, data

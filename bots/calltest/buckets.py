@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from . import freezes
+from . import freezes, hearing
 from .counting import expected
 from .flow import bitrate, of_kind
-from .hearing import tell
 from .identity import identify
 from .observed import Direction, Observed
-from .span import span
+from .span import Span, span
 from .spread import median
 from .timing import picture_times
 
@@ -28,12 +27,14 @@ Point = tuple[float, float]
 
 @dataclass(slots=True)
 class Bucket:
-    """What happened in one piece of time."""
+    """What happened in one piece of time. `due`, `lost` and `damaged` are pictures."""
 
     begin: float
     due: int = 0
     lost: int = 0
     damaged: int = 0
+    sounds_due: int = 0
+    sounds_lost: int = 0
     latency: float | None = None
     sound_latency: float | None = None
     still: float | None = None
@@ -44,8 +45,9 @@ class Bucket:
 @dataclass(slots=True)
 class Course:
     """How one direction went. `pictures` and `sounds`: latencies in seconds; `stills`: intervals
-    between new pictures; `frozen`: when each freeze began and how long it was; `rates`: bits a
-    second by kind; each with its time."""
+    between new pictures; `frozen`: when each freeze began and how long it was; `gaps`: when sound
+    went on after a gap, and how long that was; `rates`: bits a second by kind; each with its
+    time."""
 
     seconds: float
     width: float
@@ -54,6 +56,7 @@ class Course:
     sounds: list[Point] = field(default_factory=list)
     stills: list[Point] = field(default_factory=list)
     frozen: list[Point] = field(default_factory=list)
+    gaps: list[Point] = field(default_factory=list)
     rates: dict[str, list[Point]] = field(default_factory=dict)
 
 
@@ -66,14 +69,18 @@ def course(direction: Direction, observed: Observed) -> Course:
     made = Course(seconds, width, [Bucket(n * width) for n in range(min(count, MOST))])
     found, offset = identify(direction), direction.clocks.offset
     pictures = [(at - judged.begin, t) for at, t in picture_times(direction, found)]
-    sounds = [(c.sent.at - judged.begin, c.took) for c in tell(direction).chirps]
+    told = hearing.tell(direction)
+    sounds = [(c.sent.at - judged.begin, c.took) for c in told.chirps]
     shown = sorted(s.shown - offset - judged.begin for s in direction.seen)
     fresh = sorted(s.shown - offset - judged.begin for s in found.first.values())
-    stills = [(b, b - a) for a, b in zip(fresh, fresh[1:], strict=False)]
+    # What comes while the call is being ended belongs to no course.
+    stills = [(b, b - a) for a, b in zip(fresh, fresh[1:], strict=False) if b <= seconds]
     made.frozen = freezes.intervals(shown)
+    made.gaps = [(at - offset - judged.begin, gap) for at, gap in hearing.gaps(direction.sounds)]
     worst = max((took for _, took in pictures), default=None)
     due = set(expected(direction, found, judged, worst))
     _count(made, direction, due, due - set(found.first), judged.begin)
+    _count_sounds(made, direction, told, judged)
     for name, points in (("latency", pictures), ("sound_latency", sounds)):
         for bucket, values in _sorted(made, points):
             setattr(bucket, name, median(values))
@@ -121,13 +128,22 @@ def _count(
             bucket.lost = max(0, bucket.lost - 1)
 
 
+def _count_sounds(made: Course, direction: Direction, told: hearing.Told, judged: Span) -> None:
+    delivered = {chirp.sent.number for chirp in told.chirps}
+    worst = max((chirp.took for chirp in told.chirps), default=None)
+    for chirp in hearing.expected(direction, told, judged, worst):
+        bucket = _at(made, chirp.at - judged.begin)
+        bucket.sounds_due += 1
+        bucket.sounds_lost += chirp.number not in delivered
+
+
 def _rates(made: Course, direction: Direction, begin: float) -> None:
     for kind in direction.kinds:
         samples = of_kind(direction.samples, kind)
         points = []
         for before, after in zip(samples, samples[1:], strict=False):
             rate = bitrate(before, after)
-            if rate is not None:
+            if rate is not None and after.at - begin <= made.seconds:
                 points.append((after.at - begin, rate))
         made.rates[kind] = thin(points)
         for bucket, values in _sorted(made, points):

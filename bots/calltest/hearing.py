@@ -109,18 +109,24 @@ def _source(direction: Direction, heard: HeardChirp) -> Chirped | None:
     return None
 
 
-def sounds(direction: Direction, told: Told, span: Span, latency: Latency) -> Sounds:
-    """The sound of a direction as figures. What is due is so from the first marked sound that
-    came through on (see `Span.opened`)."""
+def expected(direction: Direction, told: Told, span: Span, worst: float | None) -> list[SentChirp]:
+    """The marked sounds that were due: of the call as `span` says, from the first that came
+    through on (see `Span.opened`)."""
     span = span.opened(chirp.sent.at for chirp in told.chirps)
     delivered = {chirp.sent.number for chirp in told.chirps}
-    due = [
-        chirp.number
+    return [
+        chirp
         for chirp in direction.sent_chirps
-        if span.due(chirp.at + LENGTH if chirp.ended is None else chirp.ended, latency.worst)
+        if span.due(chirp.at + LENGTH if chirp.ended is None else chirp.ended, worst)
         or (chirp.number in delivered and span.begin <= chirp.at <= span.end)
     ]
-    found = sum(number in delivered for number in due)
+
+
+def sounds(direction: Direction, told: Told, span: Span, latency: Latency) -> Sounds:
+    """The sound of a direction as figures."""
+    delivered = {chirp.sent.number for chirp in told.chirps}
+    due = expected(direction, told, span, latency.worst)
+    found = sum(chirp.number in delivered for chirp in due)
     received = sum(piece.seconds for piece in direction.sounds)
     silence = sum(piece.seconds for piece in direction.sounds if piece.level < SILENT)
     missing = gaps(direction.sounds)

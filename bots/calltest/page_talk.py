@@ -245,7 +245,9 @@ class PageTalk:
             if codec:
                 self.codecs[kind] = _CODECS.get(codec.lower(), codec)
             if entry["packets"]:
-                self._once("packet", kind, taken["at"] / 1000)
+                # Counters are told some time later, and no picture comes before its packets.
+                came = [seen.arrived for seen in self.book.seen[:1]]
+                self._once("packet", kind, min([taken["at"] / 1000, *came]))
             self._counters.append(Sample(at=taken["at"] / 1000, **{**entry, "kind": kind}))
 
     def settle(self, seen: Sequence[SeenPicture], heard: Sequence[HeardChirp]) -> None:

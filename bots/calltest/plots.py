@@ -129,6 +129,8 @@ def plots(course: Course, kinds: Sequence[str]) -> list[Plot]:
     made = [_latency(course, kinds)]
     if "video" in kinds:
         made += [_freezes(course), _loss(course)]
+    else:
+        made.append(_lost_sounds(course))
     return [*made, _bitrate(course, kinds)]
 
 
@@ -179,6 +181,20 @@ def _loss(c: Course) -> Plot:
     return _plot(
         "Loss", words, axes, shapes, c, ("due", "lost", "damaged"),
         lambda b: (str(b.due), str(b.lost), str(b.damaged)), not any(b.due for b in c.buckets),
+    )  # fmt: skip
+
+
+def _lost_sounds(c: Course) -> Plot:
+    axes = _Axes.over(c.seconds, max((b.sounds_due for b in c.buckets), default=0), "count", 4)
+    came = [(b.begin, b.sounds_due - b.sounds_lost, b.sounds_lost) for b in c.buckets]
+    shapes = [
+        axes.bars([(b.begin, b.sounds_lost, 0) for b in c.buckets], c.width, "bad", "lost"),
+        axes.bars(came, c.width, "audio", "whole"),
+    ]
+    due, lost = sum(b.sounds_due for b in c.buckets), sum(b.sounds_lost for b in c.buckets)
+    return _plot(
+        "Loss", f"Of {due} marked sounds {lost} lost.", axes, shapes, c, ("due", "lost"),
+        lambda b: (str(b.sounds_due), str(b.sounds_lost)), not due,
     )  # fmt: skip
 
 

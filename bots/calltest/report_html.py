@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from ringback import __version__
 
-from .buckets import course
-from .observed import Observed
+from .buckets import Course, course
+from .observed import Observed, Step
 from .outcome import Outcome, Still, tally
 from .plots import HEIGHT, LEFT, RIGHT, WIDTH, plots
 from .reasons import MEANING
@@ -40,10 +40,13 @@ _STEPS = {
     "packet": "First packet",
     "picture": "First picture",
     "sound": "First sound",
-    "restart": "ICE restarted",
+    "restart": "Connected anew",
+    "freeze": "The picture stands still",
+    "gap": "Sound is missing",
     "ended": "Call ended",
 }
-_AFTERWARDS = ("restart", "ended")
+_AFTERWARDS = ("restart", "freeze", "gap", "ended")
+MOST_MOMENTS = 30
 _HEADINGS = {"passed": "Passed", "failed": "Failed", "unproven": "No verdict"}
 
 
@@ -107,6 +110,8 @@ def _words(outcome: Outcome) -> str:
 
 def _call(number: int, outcome: Outcome) -> dict[str, Any]:
     seen = outcome.observed
+    courses = [course(direction, seen) for direction in seen.directions]
+    moments = _moments(seen, courses)
     stills = [_still(still) for still in outcome.stills[:MOST_STILLS]]
     return {
         "number": number,
@@ -118,13 +123,14 @@ def _call(number: int, outcome: Outcome) -> dict[str, Any]:
             {
                 "figures": f,
                 "rows": rows(f),
-                "plots": plots(course(direction, seen), f.kinds),
+                "plots": plots(way, f.kinds),
                 "stills": [still for still in stills if still["direction"] == f.name],
                 "every": list(every(f)),
             }
-            for f, direction in zip(outcome.figures, seen.directions, strict=True)
+            for f, way in zip(outcome.figures, courses, strict=True)
         ],
-        "events": list(events(seen)),
+        "events": list(events(seen, moments[:MOST_MOMENTS])),
+        "untold": max(0, len(moments) - MOST_MOMENTS),
         "log": outcome.log[-MOST_LINES:],
         "cut": max(0, len(outcome.log) - MOST_LINES),
     }
@@ -143,8 +149,7 @@ def _facts(seen: Observed) -> list[tuple[str, str]]:
     ]
     if seen.seed is not None:
         found.append(("Seed", str(seen.seed)))
-    if seen.restarts:
-        found.append(("ICE restarts", str(seen.restarts)))
+    found.append(("Restarts", str(seen.restarts or "none")))
     return found
 
 
@@ -159,9 +164,23 @@ def _still(still: Still) -> dict[str, str]:
     }
 
 
-def events(seen: Observed) -> Iterable[Event]:
+def _moments(seen: Observed, courses: Sequence[Course]) -> list[Step]:
+    """When in the call pictures stood still and sound was missing, the longest first, as steps by
+    the clock of the process that judges."""
+    found: list[tuple[float, Step]] = []
+    for direction, way in zip(seen.directions, courses, strict=True):
+        for name, spans, back in (("freeze", way.frozen, 0), ("gap", way.gaps, 1)):
+            for at, length in spans:
+                begin = seen.began + at - back * length
+                lasted = f"for {show(length, 'time')}" if length else "and was bridged in time"
+                found.append((length, Step(begin, direction.receiver, name, lasted)))
+    return [step for _, step in sorted(found, key=lambda item: -item[0])]
+
+
+def events(seen: Observed, moments: Sequence[Step] = ()) -> Iterable[Event]:
     """The timeline: what was set up, each with a bar from the step before it to itself, and what
-    happened afterwards. Times are by the caller's clock, since the call was placed."""
+    happened afterwards, `moments` by our clock among it. Times are by the caller's clock, since
+    the call was placed."""
     known = offsets(seen)
     placed = next((step.at - known[step.side] for step in seen.steps if step.side in known), 0.0)
     times = [
@@ -169,6 +188,7 @@ def events(seen: Observed) -> Iterable[Event]:
         for step in seen.steps
         if step.side in known and step.name in _STEPS
     ]
+    times += [(moment.at - placed, moment) for moment in moments]
     times.sort(key=lambda item: item[0])
     setting = [at for at, step in times if step.name not in _AFTERWARDS]
     whole = max(setting, default=0.0) or 1.0

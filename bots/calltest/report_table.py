@@ -26,6 +26,7 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(_table(outcome, start))
     for side, pair in outcome.observed.pairs.items():
         console.print(_text(f"{side}: {pair}", "dim"))
+    console.print(_text(f"restarts: {outcome.observed.restarts or 'none'}", "dim"))
     if len(outcome.verdict.reasons) > 1:
         for reason in outcome.verdict.reasons:
             line = Text("  - ")

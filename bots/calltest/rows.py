@@ -115,6 +115,7 @@ def _setup(f: Figures) -> Iterator[tuple[str, str]]:
         yield "answered after", show(s.answered, "time")
     if s.ice is not None or s.dtls is not None:
         yield "ICE, DTLS after", f"{show(s.ice, 'time')}, {show(s.dtls, 'time')}"
+    yield "first packet", show(s.packet, "time")
     if "video" in f.kinds:
         yield "first picture", show(s.picture, "time")
     if "audio" in f.kinds:

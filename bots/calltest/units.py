@@ -91,7 +91,7 @@ def show(value: Value, unit: Unit) -> str:
 def _time(seconds: float) -> str:
     if abs(seconds) >= 10:
         return f"{seconds:.1f} s"
-    if abs(seconds) >= 1:
+    if abs(seconds) >= 0.9995:
         return f"{seconds:.2f} s"
     milliseconds = 1000 * seconds
     return f"{milliseconds:.1f} ms" if 0.05 <= abs(milliseconds) < 10 else f"{milliseconds:.0f} ms"
