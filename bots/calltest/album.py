@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
-from av import VideoCodecContext
 from numpy.typing import NDArray
 
 from .marks import Mark
@@ -40,7 +39,7 @@ class Album:
         scene, data = self._scene, base64.b64decode(still["png"])
         if still["stream"] != scene.stream:
             return None
-        decoder = cast(VideoCodecContext, av.CodecContext.create("png", "r"))
+        decoder = av.CodecContext.create("png", "r")
         (picture,) = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
         if (picture.width, picture.height) != (scene.width, scene.height):
             return None
