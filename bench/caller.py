@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from itertools import count
 
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -19,6 +19,7 @@ from aiortc.rtp import (
 )
 from msgspec import Struct
 
+from bench import floor
 from bench.clip import BITS, Reel
 from bench.message import Speaker
 from bench.player import Player
@@ -27,7 +28,6 @@ from ringback.bots.media import parts
 
 REPORT = 1.0
 _FIR = 4
-_numbers = count(1)
 
 
 def _payload(packet: memoryview) -> bytes:
@@ -100,8 +100,9 @@ class Caller:
     @asynccontextmanager
     async def bare(self, port: int) -> AsyncIterator[None]:
         """A socket to the floor instead of a call."""
-        number = next(_numbers) * 2
-        media = {k: Medium(number + i, 96 + i) for i, k in enumerate(self._reels)}
+        # Several generators may send to one floor, where each source has to be another.
+        kinds = {"audio": floor.SOUND, "video": floor.PICTURES}
+        media = {k: Medium(secrets.randbits(32), kinds[k]) for k in self._reels}
         self._wire = wire = Bare(self._take, media)
         async with wire.call(port):
             yield

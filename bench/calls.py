@@ -10,7 +10,16 @@ from msgspec import Struct
 
 from bench import clip, contestants, limits
 from bench.compare import Comparison, Line, Plan, Results, Tell
-from bench.contestants import AIORTC, JANUS, RINGBACK, Contestant, Start, Started
+from bench.contestants import (
+    AIORTC,
+    FLOOR,
+    JANUS,
+    RECORDS_ONLY,
+    RINGBACK,
+    Contestant,
+    Start,
+    Started,
+)
 from bench.generators import Generators
 from bench.held import Held, hold, sound
 
@@ -38,7 +47,7 @@ ECHO = Series(
         "Ringback": contestants.ringback("echo"),
         "Janus": contestants.gateway("echotest"),
         "aiortc": contestants.codecs("echo"),
-        "floor": contestants.floor,
+        "floor": contestants.floor(),
     },
     {JANUS: 0.8, AIORTC: 1 / 20},
     fit=50,
@@ -50,6 +59,7 @@ RECORD = Series(
         "Janus": contestants.gateway("recordplay"),
         "aiortc, mp4": contestants.codecs("mp4"),
         "aiortc, webm": contestants.codecs("webm"),
+        "floor": contestants.floor(records=True),
     },
     {JANUS: 1.0, f"{AIORTC}, mp4": 1 / 40},
 )
@@ -137,7 +147,7 @@ class _Run:
         plan, most = self._plan, dict[str, list[float]]()
         for one in self._running:
             steps = plan.codec_fit if one.codec else plan.fit
-            if not steps or not self._series.counted:
+            if not steps or not self._series.counted or one.name == FLOOR:
                 continue
             self._tell(f"{self._series.what}: as many as fit at {one.name}")
             best, why = await limits.fit(self._generators, one, steps, (plan.call, plan.warm))
@@ -194,6 +204,8 @@ def _proof(what: str, name: str, calls: int, held: list[Held]) -> str:
     back = sum(one.back.packets for one in held) / sum(one.seconds for one in held)
     load = max(one.generator / one.seconds for one in held) * 100
     told = f"{lost:,} of {total:,} lost" if total else f"{back:.0f} packets/s came back"
+    if name == RECORDS_ONLY:
+        told = "of which none is to come back"
     return (
         f"{what}, {calls} at once, {name}: {rate:.0f} packets/s, {told}; "
         f"the generator used {load:.0f} % of a core"

@@ -27,8 +27,8 @@ class Plan(Struct, frozen=True):
     codec_calls: tuple[int, ...] = (1, 4)
     several: int = 16
     set_ups: int = 20
-    fit: tuple[int, ...] = (16, 32, 50, 60, 70, 80, 100, 120)
-    codec_fit: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
+    fit: tuple[int, ...] = (32, 50, 60, 80, 110)
+    codec_fit: tuple[int, ...] = (1, 2, 3, 4, 6)
 
     @property
     def talks(self) -> int:

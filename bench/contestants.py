@@ -17,6 +17,8 @@ from bench.processes import BenchError, Child
 
 RINGBACK, JANUS, FLOOR = "Ringback", "Janus", "floor"
 AIORTC = "aiortc"
+RECORDS_ONLY = "Janus, which records only"
+"""Janus beside voicemail: it has nothing that plays back what was said."""
 
 
 class Contestant(Struct, frozen=True):
@@ -81,7 +83,8 @@ def gateway(plugin: str, *, video: bool = True) -> Start:
         await stack.enter_async_context(child)
         files = folder / "janus" / "recordings" if plugin == "recordplay" else None
         way, exact = Way("janus", port, plugin), plugin == "echotest"
-        return Contestant(JANUS, way, child.pid, exact=exact, files=files, video=video)
+        name = JANUS if video else RECORDS_ONLY
+        return Contestant(name, way, child.pid, exact=exact, files=files, video=video)
 
     return start
 
@@ -103,10 +106,17 @@ def codecs(form: str) -> Start:
     return start
 
 
-async def floor(stack: AsyncExitStack, folder: Path) -> Contestant:
-    """The bare loop."""
-    child = await stack.enter_async_context(await Child.start(folder, "bench.floor"))
-    return Contestant(FLOOR, Way("bare", port_of(await child.line("http://"))), child.pid)
+def floor(*, records: bool = False) -> Start:
+    """The bare loop, which returns packets, or keeps them."""
+
+    async def start(stack: AsyncExitStack, folder: Path) -> Contestant | None:
+        files = folder if records else None
+        words = [str(folder)] if records else []
+        child = await stack.enter_async_context(await Child.start(folder, "bench.floor", *words))
+        way = Way("bare", port_of(await child.line("http://")))
+        return Contestant(FLOOR, way, child.pid, exact=not records, files=files)
+
+    return start
 
 
 async def start_all(stack: AsyncExitStack, folder: Path, starts: dict[str, Start]) -> Started:

@@ -14,12 +14,19 @@ machine, and from hour to hour on a shared one.
 LIMITS = """\
 ## What limits it
 
-The floor is the least that Python can do with a packet: a loop that blocks in `recvfrom`, opens
-it with pylibsrtp, seals it, sends it, around it no call at all
-([bench/floor.py](../bench/floor.py)). What an echo call costs above it is the event loop's
-wake-up for each burst of packets, the look at the header, and the exchange of the sources. Of
-the floor itself about a third is SRTP (AES and SHA-1 in C), the rest the two system calls. With
-many calls a wake-up serves several packets, so that a call among many costs less than one alone.
+The floor is the least that Python can do with a packet, around it no call at all
+([bench/floor.py](../bench/floor.py)), with the cipher that calls agree on.
+
+**Echo.** A loop that blocks in `recvfrom`, opens the packet with pylibsrtp, seals it, sends it.
+What an echo call costs above it is the event loop's wake-up for each burst of packets, the look
+at the header, and the exchange of the sources. Of the floor itself most is the two system calls
+and the wake-up, which finds the processor's caches cold. With many calls a wake-up serves several
+packets, so that a call among many costs less than one alone.
+
+**Recording.** A loop that sleeps for as long as the sockets of recordings rest, takes all that
+waits, opens it, and writes it once a second as it is. Sleeping is what makes both cheaper than a
+server that is woken by each packet. What a recording costs above the floor is what makes the file
+playable at once: order, frames, retransmission, reports to the sender, clocks, clusters.
 """
 
 METHOD = """\
@@ -41,7 +48,8 @@ it. ICE, DTLS and SRTP are those of any call. Every packet that comes back is op
 itself, and a run in which it had too little fails.
 
 **Voicemail.** Sound alone, recorded for two and a half seconds, played back, recorded anew, and
-so on; Janus beside it only records, and its plugin has no such conversation.
+so on. Janus beside it only records: its plugin has no such conversation and plays nothing back,
+so there is no ratio.
 
 **Lost.** For echoes packets, from the first to the last one sent; for aiortc, which makes new
 packets, pictures. For recordings pictures, counted in the files afterwards. Janus writes packets

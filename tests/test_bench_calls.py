@@ -304,7 +304,7 @@ def test_what_is_no_recording_of_janus(tmp_path: Path, data: bytes) -> None:
 async def test_who_is_not_here_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _name: None)
     assert janus.installed() is None
-    starts = {"Janus": contestants.gateway("echotest"), "floor": contestants.floor}
+    starts = {"Janus": contestants.gateway("echotest"), "floor": contestants.floor()}
     async with AsyncExitStack() as stack:
         started = await contestants.start_all(stack, tmp_path, starts)
         assert started.absent == ["Janus"]
@@ -312,6 +312,20 @@ async def test_who_is_not_here_is_left_out(tmp_path: Path, monkeypatch: pytest.M
         assert floor.way.kind == "bare"
         with pytest.raises(BenchError, match="has 0 child processes"):
             contestants.bots_of(floor.pid)
+
+
+async def test_the_floor_keeps_what_it_gets(made: clip.Clip, tmp_path: Path) -> None:
+    load = Load(made)
+    async with AsyncExitStack() as stack:
+        floor = await contestants.floor(records=True)(stack, tmp_path)
+        assert floor is not None
+        await ask(load, Open(floor.way, 2))
+        async with asyncio.timeout(PATIENCE):
+            while (await ask(load, Look())).sent.pictures < 20:  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.05)
+        seen = await ask(load, Close(echo=False))
+        assert await recorded.count(tmp_path, seen.sent.pictures) == seen.sent.pictures
+    assert seen.back == Counts()
 
 
 needs_janus = pytest.mark.skipif(janus.installed() is None, reason="Janus is not installed")
@@ -365,10 +379,15 @@ async def test_calls_are_compared(
     here = [name for name in starts if name not in absent]
     lines = {line.what: line for line in found.lines}
     alone = lines[f"{series.what}, alone"]
-    assert sorted(alone.values) == sorted(here)
+    names = {name.partition(", which")[0]: values for name, values in alone.values.items()}
+    assert sorted(names) == sorted(here)
     assert all(value > 0 for values in alone.values.values() for value in values)
+    # Who records only is said to, and nobody is measured by it.
+    said = [proof for proof in found.proofs if "none is to come back" in proof]
+    assert len(said) == (2 if series.what == calls.VOICEMAIL.what and "Janus" in here else 0)
+    assert all("records only" in proof for proof in said)
     for compared in found.comparisons:
         assert len(compared.ours) == len(compared.theirs) == TINY.turns
     assert len(found.proofs) == sum(1 if "aiortc" in name else 2 for name in here)
-    if series is calls.ECHO:
+    if series.what == calls.ECHO.what:
         assert "Ringback" in here
