@@ -40,10 +40,10 @@ class Sender:
     def __init__(self, recording: Recording, name: str = "ann") -> None:
         self.part = recording.part(name)
         self.video, self.audio = Incoming("0", "video"), Incoming("1", "audio")
-        take = self.part.leg()
+        self.take = self.part.leg()
         for track in (self.video, self.audio):
             track.configure(section(track.kind))
-            take(track)
+            self.take(track)
         self.pictures = coded_pictures("VP8", count=60, keys=(0, 30))
         self.tone = coded_tone(4)
         self.began = time.monotonic()
@@ -110,6 +110,65 @@ async def test_what_came_is_in_the_files_and_told_beside_them(make: Make, tmp_pa
     assert sorted(path.name for path in (tmp_path / "r1").iterdir()) == [
         "1.jpg", "1.webm", "recording.json",
     ]  # fmt: skip
+
+
+class Stopping(Sender):
+    """A participant who stops one of their cameras for good, and offers another one."""
+
+    def again(self, mid: str) -> None:
+        """The same pictures from their beginning, as another track with another clock."""
+        self.video.end()
+        self.video = Incoming(mid, "video")
+        self.video.configure(section("video"))
+        self.take(self.video)
+        self.began = time.monotonic()
+
+
+async def test_a_camera_that_takes_the_place_of_another_goes_on_in_its_track(
+    make: Make, tmp_path: Path
+) -> None:
+    recording = await make()
+    sender = Stopping(recording)
+    sender.all()
+    asked = sender.video.stats
+    asked.keyframes_asked = 3
+    for mid in ("2", "1", "2"):
+        # "1" is the name of the sound, too: its place is taken.
+        await recording._flush()
+        sender.again(mid)
+        for number in range(30):
+            sender.picture(number)
+    assert len(sender.part._tracks) == 2, "of those that ended nothing is kept"
+    assert not sender.video.ended
+    sender.part.ask_keyframes()
+    await recording.close()
+    [part] = kept(tmp_path).participants
+    assert part.keyframe_requests >= 3
+    found = played(tmp_path / "r1" / part.file)
+    assert found["numbers"] == list(range(30)) * 4
+    assert len(sender.part.file._tracks) == 2, "players show one track of pictures only"
+
+
+async def test_there_is_an_end_of_tracks(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MOST_TRACKS", 3)
+    sender = Stopping(await make())
+    sender.again("2")
+    assert sender.video.on_frame is not None
+    sender.again("3")
+    assert sender.video.on_frame is None
+
+
+async def test_pictures_that_nobody_sends_any_more_are_not_waited_for(make: Make) -> None:
+    recording = await make()
+    sender = Stopping(recording)
+    recording.pause()
+    sender.picture(0)
+    await recording._flush()
+    recording.resume()
+    sender.part.file._goes_on[1, "0"] = False
+    assert sender.part.waits
+    sender.again("2")
+    assert not sender.part.waits
 
 
 async def test_where_a_file_lies_is_noted_as_soon_as_it_is_known_better(

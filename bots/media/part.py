@@ -54,15 +54,16 @@ Item = Took | Told
 class PartFile:
     """The file of one participant: `take` what came, `finish` or `abandon` at the end.
 
-    `expected`: codecs that were negotiated; they decide about the kind of file. `settled`: it is
-    known of every track what its sender's ticks mean, so frames are held but shortly. `waiting`:
-    tracks whose pictures are left out until a keyframe, which should be asked for. Every method
-    may raise `OSError`; what was written before stays playable.
+    `places`: under which name a track goes on, where that is not its own: one that takes the place
+    of one that has ended. `expected`: codecs that were negotiated; they decide about the kind of
+    file. `settled`: it is known of every track what its sender's ticks mean, so frames are held
+    but shortly. Every method may raise `OSError`; what was written before stays playable.
     """
 
     def __init__(self, folder: Path, number: int, about: Participant, line: TimeLine) -> None:
         self.about = about
         self.expected: set[Codec] = set()
+        self.places: dict[Key, str] = {}
         self._folder = folder
         self._number = number
         self._line = line
@@ -76,14 +77,19 @@ class PartFile:
         self._last: dict[str, int] = {}
         self._floor = 0
         self.settled = True
-        self.waiting: set[Key] = set()
-        self._pictured: set[Key] = set()
+        self._goes_on: dict[Key, bool] = {}
         self._clock_at = -CLOCK_EVERY_MS
 
     @property
     def bytes(self) -> int:
         """The size of the file so far."""
         return self._file.bytes if self._file is not None else 0
+
+    @property
+    def waiting(self) -> set[Key]:
+        """Tracks whose pictures are left out until a keyframe, which should be asked for."""
+        # Another thread may add to it meanwhile.
+        return {key for key, goes_on in list(self._goes_on.items()) if not goes_on}
 
     @property
     def path(self) -> Path | None:
@@ -156,12 +162,12 @@ class PartFile:
         """Frames that are to be kept, and where they lie."""
         clocks, position = self._clocks, self._line.position
         places = [position(clocks[took.key].place(took.frame)) for took in ready]
-        found = zip(places, ready, strict=True)
-        return [
-            (place, took)
-            for place, took in found
-            if self._follows(took, place is not None) and place is not None
-        ]
+        found = []
+        for place, took in zip(places, ready, strict=True):
+            follows = self._follows(took, place is not None)
+            if place is not None and follows:
+                found.append((place, took))
+        return found
 
     def _follows(self, took: Took, kept: bool) -> bool:
         """Whether a frame can be decoded after those kept before it: when a picture was left out,
@@ -169,13 +175,9 @@ class PartFile:
         key, frame = took.key, took.frame
         if frame.kind != "video":
             return kept
-        if kept and (frame.keyframe or key in self._pictured):
-            self._pictured.add(key)
-            self.waiting.discard(key)
-            return True
-        self._pictured.discard(key)
-        self.waiting.add(key)
-        return False
+        goes_on = kept and (frame.keyframe or self._goes_on.get(key, False))
+        self._goes_on[key] = goes_on
+        return goes_on
 
     def _write(self, placed: list[tuple[float, Took]]) -> None:
         if not placed:
@@ -201,14 +203,14 @@ class PartFile:
         return file
 
     def _block(self, file: MatroskaFile, seconds: float, took: Took) -> Block:
-        frame, mid = took.frame, took.key[1]
-        track = self._tracks.get((mid, frame.codec))
+        frame, name = took.frame, self.places.get(took.key, took.key[1])
+        track = self._tracks.get((name, frame.codec))
         if track is None:
             private = avc.private(frame.data) if frame.codec == "H264" else b""
-            track = self._tracks[mid, frame.codec] = file.add(frame.codec, frame.size, private)
-        before = self._last.get(mid)
+            track = self._tracks[name, frame.codec] = file.add(frame.codec, frame.size, private)
+        before = self._last.get(name)
         at = max(round(seconds * 1000), self._floor, 0 if before is None else before + 1)
-        self._last[mid] = at
+        self._last[name] = at
         gap = self._count(took, at, before)
         data = avc.picture(frame.data) if frame.codec == "H264" else frame.data
         note = gap_note(gap) if gap is not None else b""

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Literal
 
 from . import sidecar, thumbnail
-from .frames import Frame
+from .frames import Frame, Kind
 from .incoming import Incoming
-from .part import Item, PartFile, Told, Took
+from .part import Item, Key, PartFile, Told, Took
 from .sidecar import Participant, Reason, Sidecar
 from .timeline import TimeLine
 from .writer import Full, Writer
@@ -34,6 +34,8 @@ KEYFRAME_EVERY = 15.0
 NOTE_EVERY = 5.0
 MOST_WAITING = 16 * 1024 * 1024
 """Bytes of one participant that may wait for the disk."""
+MOST_TRACKS = 256
+"""Tracks that one participant may have had, one after the other or beside each other."""
 PATIENCE = 30.0
 """Seconds that a disk has to take the end of a recording."""
 Why = Literal["paused", "full"]
@@ -59,23 +61,48 @@ class Part:
     def __init__(self, recording: Recording, file: PartFile) -> None:
         self.file = file
         self._recording = recording
-        self._tracks: list[Incoming] = []
+        self._tracks: dict[Key, Incoming] = {}
+        self._kinds: dict[str, Kind] = {}
         self._items: list[Item] = []
         self._bytes = 0
         self._asked = 0
-        self._dropping: dict[tuple[int, str], Why] = {}
+        self._dropping: dict[Key, Why] = {}
         self._legs = 0
 
     def leg(self) -> Callable[[Incoming], None]:
         """For one more connection of this participant: what takes each of its tracks."""
         self._legs += 1
-        self._asked += sum(track.stats.keyframes_asked for track in self._tracks)
-        self._tracks = []
+        self._let_go(list(self._tracks))
         return partial(self._attach, self._legs)
 
+    def _let_go(self, keys: list[Key]) -> None:
+        """Tracks of which nothing comes any more."""
+        for key in keys:
+            self._asked += self._tracks.pop(key).stats.keyframes_asked
+            self._dropping.pop(key, None)
+
+    def _place(self, track: Incoming) -> str:
+        """Where a track goes on: as the one of its kind that has ended, if there is one."""
+        taken = {self.file.places[key] for key in self._tracks}
+        same = [name for name, kind in self._kinds.items() if kind == track.kind]
+        free = [name for name in same if name not in taken]
+        name = track.mid
+        if free and name not in free:
+            name = free[0]
+        elif not free and name in self._kinds:
+            name = f"{name}+{len(self._kinds)}"
+        self._kinds[name] = track.kind
+        return name
+
     def _attach(self, leg: int, track: Incoming) -> None:
-        key = (leg, track.mid)
-        self._tracks.append(track)
+        self._let_go([key for key, known in self._tracks.items() if known.ended])
+        number = len(self.file.places)
+        if number >= MOST_TRACKS:
+            logger.warning("%s has had too many tracks: one is not kept.", self.file.about.name)
+            return
+        key = (leg, track.mid if (leg, track.mid) not in self.file.places else f"{number}th")
+        self.file.places[key] = self._place(track)
+        self._tracks[key] = track
         if track.codec is not None:
             self.file.expected.add(track.codec)
 
@@ -85,7 +112,7 @@ class Part:
         track.clock.on_report = told
         track.on_frame = partial(self._take, key)
 
-    def _take(self, key: tuple[int, str], frame: Frame) -> None:
+    def _take(self, key: Key, frame: Frame) -> None:
         recording, size = self._recording, len(frame.data)
         if not recording.keeps:
             self._dropping[key] = "paused"
@@ -115,14 +142,21 @@ class Part:
         items, self._items, self._bytes = self._items, [], 0
         return items
 
+    @property
+    def waits(self) -> bool:
+        """Whether pictures that come are left out until a keyframe."""
+        waiting = self.file.waiting
+        return any(key in waiting and not track.ended for key, track in self._tracks.items())
+
     def ask_keyframes(self) -> None:
         """Ask for pictures that can be begun with."""
-        for track in self._tracks:
-            track.ask_keyframe()
+        for track in self._tracks.values():
+            if not track.ended:
+                track.ask_keyframe()
 
     def count(self) -> None:
         """Note how often keyframes were asked for."""
-        now = sum(track.stats.keyframes_asked for track in self._tracks)
+        now = sum(track.stats.keyframes_asked for track in self._tracks.values())
         self.file.about.keyframe_requests = self._asked + now
 
 
@@ -219,7 +253,7 @@ class Recording:
                 due = now - refreshed >= KEYFRAME_EVERY
                 refreshed = now if due else refreshed
                 for part in self._parts.values():
-                    if due or part.file.waiting:
+                    if due or part.waits:
                         part.ask_keyframes()
                 if now - noted >= NOTE_EVERY or self._noted != self._places():
                     noted, self._noted = now, self._places()
