@@ -332,7 +332,7 @@ async def front(url: str, *, relays: bool = True) -> AsyncIterator[str]:
                 said: dict[str, Any] = msgspec.json.decode(message.data)
                 if relays or said["type"] == "hello":
                     await far.send_str(message.data)
-                elif "id" in said:
+                elif said.get("id") is not None:
                     await near.send_json({"type": "ok", "re": said["id"]})
             back.cancel()
             await asyncio.wait((back,))
