@@ -413,6 +413,7 @@ def test_who_was_slow_to_code_or_decode_accuses_nobody() -> None:
     # What was identified was identified; and how a call ended has nothing to do with it.
     assert verdict(observed(slow=9.0)).state == "passed"
     assert codes(replace(never_rang(), slow=9.0)) == ["nothing_relayed"]
+    assert codes(replace(frozen_picture(), slow=9.0, ending="ended early")) == ["ended_early"]
 
 
 def test_a_test_that_could_not_run_gives_no_verdict() -> None:

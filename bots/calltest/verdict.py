@@ -67,10 +67,11 @@ def judge(
     reasons = list(_call(observed))
     if observed.ending not in _NO_CALL:
         media = list(_media(observed, figures, list(thresholds)))
-        if media and observed.slow > MOST_LAG:
+        if observed.slow <= MOST_LAG:
+            reasons += media
+        elif media and not reasons:
             slow = Reason(Code.LAGGED, _too_busy("it took", observed.slow, "for one picture"))
             return Verdict("unproven", f"Unproven. {slow.sentence}", (slow,))
-        reasons += media
     reasons = sorted(dict.fromkeys(reasons), key=lambda reason: _ORDER[reason.code])
     if not reasons:
         return Verdict("passed", _passed(observed, figures))
