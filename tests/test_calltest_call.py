@@ -17,6 +17,8 @@ from ringback.bots.calltest import run as run_module
 from ringback.bots.calltest.figures import figures
 from ringback.bots.calltest.observed import Observed
 from ringback.bots.calltest.options import CannotCheck, NoCall, Options
+from ringback.bots.calltest.profiles import PROFILES, profile
+from ringback.bots.calltest.relay import Relay
 from ringback.bots.calltest.run import Check, run
 from ringback.bots.calltest.side import Side
 from ringback.bots.calltest.verdict import judge
@@ -271,6 +273,45 @@ async def test_what_a_block_raises_comes_out_and_the_call_ends(line: Line) -> No
             async with verified(ann, "echo"):
                 raise ZeroDivisionError
     await line.idle()
+
+
+async def test_two_sides_never_sound_alike(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that are equal modulo 32 cannot be told apart by sound."""
+    made_up = iter([5, 5 + 32, 5 + 64, 6])
+    monkeypatch.setattr("ringback.bots.calltest.side._made_up", lambda: next(made_up))
+    ann, bob = Side(line.server.url, "ann"), Side(line.server.url, "bob")
+    assert [way.stream for way in Call(ann, bob).directions()] == [5, 6]
+    given = Side(line.server.url, "cid", stream=6 + 32)
+    Call(bob, given)
+    assert given.stream == 6 + 32, "what was asked for stays"
+
+
+async def over(url: str, name: str) -> None:
+    """A call over a network comes about, is proved, and meets what the network is said to do."""
+    network, options = profile(name), Options(size=(160, 120), rate=10.0)
+    async with (
+        Side(url, f"ann-{name}", options=options) as ann,
+        Side(url, f"bob-{name}", options=options) as bob,
+        Relay(network, seed=1) as relay, verified(ann, bob, relay=relay) as call,
+    ):  # fmt: skip
+        assert await call.proved(within=60), name
+        await call.last(2)
+    seen = call.observed()
+    assert seen.ending == "hung up", (name, seen.reason)
+    for way, link, lane in zip(
+        seen.directions, (network.up, network.down), (relay.up, relay.down), strict=True
+    ):
+        latencies = figures(way, seen).latency
+        assert latencies.median is not None
+        assert latencies.median >= link.delay, name
+        packets = sum(lane.counts[word] for word in ("passed", "lost", "burst"))
+        assert 0.4 * link.loss * packets <= lane.counts["lost"] <= 3 * link.loss * packets, name
+        assert link.burst or not lane.counts["burst"], name
+        assert link.blackout or not lane.counts["blackout"], name
+
+
+async def test_each_network_that_has_a_name_does_what_it_says(line: Line) -> None:
+    await asyncio.gather(*(over(line.server.url, name) for name in PROFILES))
 
 
 async def test_a_side_is_for_one_call(line: Line) -> None:

@@ -22,7 +22,6 @@ from ringback.bots.calltest.observed import (
     Observed,
     SeenPicture,
     SentPicture,
-    Step,
 )
 from ringback.bots.calltest.reasons import MEANING, Code
 from tests.observations import (
@@ -200,9 +199,8 @@ def never_rang() -> Observed:
 
 
 def turn_refuses() -> Observed:
-    call = nothing_relayed()
-    steps = [*call.steps[:3], Step(BEGAN, "ann", "gathered", "TURN allocation: 401 Unauthorized")]
-    return replace(call, ending="never connected", reason="no candidate is left", steps=steps)
+    why = "192.0.2.1:3478 says: 401 Unauthorized. Let user and secret be those of the TURN server."
+    return replace(nothing_relayed(), ending="no relay", reason=why, steps=[])
 
 
 def wrong_codec() -> Observed:
@@ -452,7 +450,7 @@ def test_who_takes_nothing_of_what_is_offered_could_not_answer() -> None:
 
 
 def test_a_relay_that_is_not_there_is_said_before_all_else() -> None:
-    judged = verdict(unanswered(wrong_codec(), "No relay: 192.0.2.1:3478 says: 401 Wrong."))
+    judged = verdict(replace(turn_refuses(), reason="192.0.2.1:3478 says: 401 Wrong."))
     assert judged.codes == (Code.RELAY_REFUSED,)
     assert judged.sentence == (
         "Failed. Only a relay was allowed, and there was none: 192.0.2.1:3478 says: 401 Wrong."

@@ -35,6 +35,7 @@ from tests.callers import needs_address
 from tests.lines import Line, Start, start
 from tests.process import ROOT, environment
 from tests.robots import Host, host
+from tests.turn import ice_server, needs_turn, turn_server
 
 __all__ = ["host", "start"]
 PATIENCE = 60.0
@@ -183,6 +184,48 @@ async def test_nothing_comes_back(host: Host, run: Run) -> None:
     assert "Failed." in said
 
 
+@needs_turn
+@needs_address
+@pytest.mark.parametrize(
+    "options", [["--net", "delay=20ms"], ["--between"]], ids=["udp-net-echo", "tcp-between"]
+)
+async def test_by_a_relay_alone(start: Start, run: Run, tmp_path: Path, options: list[str]) -> None:
+    kept, report = tmp_path / "kept", tmp_path / "report.json"
+    transport = "tcp" if "--between" in options else "udp"
+    async with turn_server(tmp_path) as where:
+        line = await start(config={"ice_servers": (ice_server(where, transport=transport),)})
+        code, said = await verdict(
+            run, line, "--relay", *options, "--for", "1s", "--fail", "frames.sent > 2",
+            "--artifacts", str(kept), "--json", str(report),
+        )  # fmt: skip
+    assert code == 1, said
+    [call] = json.loads(report.read_text())["calls"]
+    assert all(pair.startswith("relay ") for pair in call["pairs"].values())
+    assert len(call["pairs"]) == 1 + ("--between" in options)
+    assert all(way["figures"]["frames.identified"] > 2 for way in call["directions"])
+    assert (kept / "packets.csv").exists() is ("--net" in options)
+
+
+@needs_turn
+@needs_address
+async def test_a_relay_that_refuses(start: Start, run: Run, tmp_path: Path) -> None:
+    async with turn_server(tmp_path) as where:
+        line = await start(config={"ice_servers": (ice_server(where, "wrong"),)})
+        code, said = await verdict(run, line, "--relay")
+    assert code == 1, said
+    words = " ".join(said.split())
+    assert "Failed. Only a relay was allowed, and there was none:" in words
+    assert "says: 401 Unauthorized. Let user and secret in --ice-server be those" in words
+
+
+async def test_no_relay_at_all(start: Start, run: Run) -> None:
+    line = await start()
+    code, said = await end(await run(line, "--relay"))
+    assert code == 2
+    assert "The exchange names no TURN server" in said
+    assert "--ice-server turn:HOST:3478,USER,SECRET" in said
+
+
 async def test_nobody_of_that_name(start: Start, run: Run) -> None:
     line = await start()
     code, said = await end(await run(line, "--to", "nobody"))
@@ -215,7 +258,6 @@ async def test_ctrl_c_proves_nothing(start: Start, run: Run, tmp_path: Path) -> 
         (["--for", "2h"], "at most an hour"),
         (["--size", "321x241"], "both numbers even"),
         (["--size", "large"], "'large' is no size"),
-        (["--relay", "--net", "wifi"], "cannot be combined"),
         (["--between", "--with", "browser"], "there is no browser"),
         (["--fail", "speech < 0.9"], "sent with --speech only"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from ringback.bots.calltest.exchange import Exchange
 from ringback.bots.calltest.options import CannotCheck
 from tests.callers import needs_address
+from tests.turn import SECRET, USER, needs_turn, turn_server
 
 pytest_plugins = ["pytester"]
 # They share one exchange.
@@ -73,6 +75,42 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, url: str) -> Project:
     return Project(pytester, url)
+
+
+# --- by a relay alone ------------------------------------------------------------------------
+
+RELAYED = """
+import pytest
+
+@pytest.mark.rtc_relay_only
+async def test_relayed(call, media):
+    await media.proved(*call.sides, within=20)
+
+@pytest.mark.rtc_relay_only
+async def test_relayed_echo(bot, media):
+    ann = await bot("ann")
+    await bot.connect(ann, "echo")
+    await media.proved(ann, within=20)
+"""
+
+
+@needs_turn
+async def test_relays_alone_carry_the_calls_of_a_test(pytester: pytest.Pytester) -> None:
+    def tested(where: str) -> None:
+        with Exchange(["--ice-server", f"turn:{where},{USER},{SECRET}"]) as exchange:
+            project = Project(pytester, exchange.url)
+            project.run(RELAYED, "--rtc-json=all.json", "--junitxml=all.xml", passed=2)
+
+    async with turn_server(pytester.mkdir("turn")) as where:
+        await asyncio.to_thread(tested, where)
+    two, echo = json.loads((pytester.path / "all.json").read_text())["calls"]
+    assert (len(two["pairs"]), len(echo["pairs"])) == (2, 1)
+    pairs = [*two["pairs"].values(), *echo["pairs"].values()]
+    assert all(pair.startswith("relay ") for pair in pairs)
+    assert all(" - relay " in pair for pair in two["pairs"].values())
+    properties = ElementTree.parse(pytester.path / "all.xml").iter("property")
+    named = [p.get("value") for p in properties if str(p.get("name")).startswith("rtc.pair.")]
+    assert sorted(map(str, named)) == sorted(pairs)
 
 
 # --- what passes -----------------------------------------------------------------------------

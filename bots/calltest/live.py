@@ -16,6 +16,8 @@ _WORDS = {
     "placed": "{side} calls",
     "ringing": "{side}: ringing",
     "answered": "{side}: answered",
+    "gathered": "{side}: its addresses are known",
+    "checked": "{side}: a first check was answered",
     "ice": "{side}: a way was found",
     "dtls": "{side}: connected",
     "packet": "{side}: the first packet came",

@@ -173,7 +173,9 @@ class Direction:
         return f"{self.sender} and back" if self.round_trip else f"{self.sender} to {self.receiver}"
 
 
-Ending = Literal["hung up", "ended early", "failed", "never answered", "never connected"]
+Ending = Literal[
+    "hung up", "ended early", "failed", "never answered", "no relay", "never connected"
+]  # fmt: skip
 
 
 @dataclass(slots=True)

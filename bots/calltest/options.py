@@ -15,7 +15,7 @@ SOUND: Codec = "opus"
 
 Missing = Literal[
     "bad_option", "extra_missing", "browser_missing", "unreachable", "refused", "name_taken",
-    "no_address", "interrupted",
+    "no_address", "no_relay", "interrupted",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +60,7 @@ class Party(ABC):
         self._note = line.note
         self._task: asyncio.Task[None] | None = None
         self._part: str | None = None
+        self._checked = False
 
     @property
     @abstractmethod
@@ -140,6 +141,7 @@ class Party(ABC):
             raise error
 
     def _changed(self, change: Change) -> None:
+        self._note_check()
         match change:
             case Change("connecting", part):
                 if part == "dtls":
@@ -154,15 +156,29 @@ class Party(ABC):
             case Change(state, part):
                 self._note("log", f"media {state} {part or ''}".rstrip())
 
+    def _note_check(self) -> None:
+        """Once it is known when a first check of ours was answered, say so."""
+        leg = self.peer.leg if self.peer is not None else None
+        if leg is not None and leg.checked is not None and not self._checked:
+            self._checked = True
+            self._note("checked", "", leg.checked)
+
 
 class Caller(Party):
-    """Calls `to`, by a `detour` where there is one."""
+    """Calls `to`, by a `detour` where there is one, with `servers` for the exchange's own."""
 
-    def __init__(self, line: Line, to: str, detour: Detour | None = None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        to: str,
+        detour: Detour | None = None,
+        servers: Sequence[protocol.IceServer] | None = None,
+    ) -> None:
         super().__init__(line)
         self._call = Dialled(
             line.client, to, line.kinds, host=line.host, endpoint=line.endpoint, detour=detour,
-            on_state=self._reached, on_change=self._changed, on_plane=line.on_plane,
+            servers=servers, on_state=self._reached, on_change=self._changed,
+            on_plane=line.on_plane,
         )  # fmt: skip
         self.descriptions = self._call.descriptions
 
@@ -246,6 +262,7 @@ class Callee(Party):
 
     def _take(self, plane: Plane) -> None:
         assert isinstance(plane, Endpoint)
+        self._note("gathered")
         self._line.on_plane(plane)
 
     async def _handle(self, call: BotCall) -> None:

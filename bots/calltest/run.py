@@ -16,14 +16,12 @@ from ringback.bots import process
 from ringback.bots.media.payload import Codec
 
 from . import page_side
-from .artifacts import Keeper
 from .lag import Lag
 from .observed import Observed
 from .options import CannotCheck, NoCall, Options
-from .packetlog import PacketLog
 from .page_side import PageSide
 from .profiles import Profile
-from .relay import Relay
+from .running import Running, network
 from .side import Side
 from .together import Together
 from .verified import Call
@@ -68,11 +66,6 @@ class Check:
         if not 0 < self.seconds <= MOST:
             raise ValueError("A call test lasts at most an hour.")
         _ = self.options
-        if self.relay_only and self.profile is not None:
-            raise ValueError(
-                "A network profile stands between the two peers; it cannot be combined with a "
-                "TURN server between them."
-            )
         if self.between and self.partner != "bot":
             raise ValueError("Between two peers of its own there is no browser.")
         if self.partner != "bot" and self.seconds > page_side.MOST:
@@ -104,11 +97,10 @@ async def run(
         stack.callback(together.begin.leave, number)
         lag = await stack.enter_async_context(Lag())
         sides = await _sides(check, together, number, stack)
-        relay: Relay | None = None
+        relay = None
         if check.profile is not None:
-            log = PacketLog() if check.artifacts is not None else None
-            relay = Relay(check.profile, dice.randrange(2**32), log)
-            await stack.enter_async_context(relay)
+            kept = check.artifacts is not None
+            relay = network(check.profile, dice.randrange(2**32), logged=kept)
 
         def show(observed: Observed) -> None:
             if watch is not None:
@@ -117,28 +109,21 @@ async def run(
         caller = sides[0]
         assert isinstance(caller, Side)
         call = Call(caller, sides[1] if len(sides) > 1 else check.to, show)
-        keeper = Keeper(call, check.artifacts) if check.artifacts is not None else None
-        if keeper is not None:
-            await stack.enter_async_context(keeper)
+        running = await Running.prepare(call, stack, relay, check.artifacts)
         try:
             async with together.turn:
-                await call.connect(relay)
+                await running.connect()
             await together.begin.wait(number)
-            call.begin()
+            running.begin()
             lag.begin()
-            if relay is not None:
-                relay.begin()
             await call.last(check.seconds)
         except NoCall:
             # How it ended is told by what was observed; others do not wait for it.
             together.begin.leave(number)
         finally:
-            if keeper is not None:
-                await keeper.look()
-            await call.end()
+            await running.end()
         observed = _complete(call.observed(), check, lag)
-        if keeper is not None:
-            await keeper.keep(observed, relay.log if relay is not None else None)
+        await running.keep(observed)
         return observed
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -26,14 +26,14 @@ from ringback.bots.host import Host
 from ringback.bots.media.endpoint import Endpoint
 from ringback.bots.media.network import PRIVATE, Network
 from ringback.bots.values import Kind
-from ringback.server.protocol import ErrorCode, ProtocolError
+from ringback.server.protocol import ErrorCode, IceServer, ProtocolError
 
 from . import speech
 from .camera import Camera
+from .chirps import WORDS
 from .observed import Step
-from .options import SOUND, CannotCheck, NoCall, Options
+from .options import SOUND, CannotCheck, Options
 from .party import Callee, Caller, Line, Party
-from .refusal import why_no_relay
 from .talk import Talk
 
 BIAS: dict[Kind, float] = {"audio": 0.0065, "video": 0.0}
@@ -82,7 +82,8 @@ class Side:
         camera: Camera | None = None,
     ) -> None:
         self.options = options or Options()
-        self.stream = stream or 1 + secrets.randbelow(4095)
+        self.stream = stream or _made_up()
+        self._made_up = stream is None
         self.steps: list[Step] = []
         self.bias = BIAS
         self.party: Party | None = None
@@ -145,6 +146,11 @@ class Side:
         return self._camera.stream if self._camera is not None else self.stream
 
     @property
+    def servers(self) -> Sequence[IceServer]:
+        """The STUN and TURN servers that its exchange names."""
+        return self._client.welcome.ice_servers if self._client.welcome is not None else ()
+
+    @property
     def route(self) -> str | None:
         """The two candidates in use, in words."""
         peer = self.party.peer if self.party is not None else None
@@ -156,6 +162,12 @@ class Side:
         peer = self.party.peer if self.party is not None else None
         return peer.report("").restarts if peer is not None else 0
 
+    def differ(self, stream: int) -> None:
+        """Be another stream than one whose sounds could be taken for ours, which are told apart
+        modulo `WORDS`; where ours was given it stays."""
+        while self._made_up and self.stream % WORDS == stream % WORDS:
+            self.stream = _made_up()
+
     def expect(self, stream: int, *, stamped: bool = True, voice: int | None = None) -> Talk:
         """Prepare for pictures and sounds of this stream, whose stamps may say nothing; `voice` is
         that of the sounds where it is another."""
@@ -165,17 +177,12 @@ class Side:
         )  # fmt: skip
         return self.talk
 
-    async def find_relay(self) -> None:
-        """See that there is a relay, where its media may go by nothing else. Raises `NoCall`."""
-        welcome = self._client.welcome
-        if self.options.relay_only and welcome is not None:
-            why = await why_no_relay(welcome.ice_servers)
-            if why is not None:
-                raise NoCall("never connected", why)
-
-    def call(self, to: str, detour: Detour | None = None) -> Party:
-        """Call somebody; `connect` of what it returns waits for them."""
-        self.party = Caller(self._line(), to, detour)
+    def call(
+        self, to: str, detour: Detour | None = None, servers: Sequence[IceServer] | None = None
+    ) -> Party:
+        """Call somebody, with `servers` instead of those of the exchange; `connect` of what it
+        returns waits for them."""
+        self.party = Caller(self._line(), to, detour, servers)
         self.party.begin()
         return self.party
 
@@ -202,3 +209,7 @@ class Side:
     def _news(self) -> None:
         if self.on_news is not None:
             self.on_news()
+
+
+def _made_up() -> int:
+    return 1 + secrets.randbelow(4095)

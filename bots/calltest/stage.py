@@ -17,16 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .artifacts import Keeper
 from .chirps import WORDS
 from .lag import Lag
 from .options import Options
 from .outcome import Outcome, conclude
-from .packetlog import PacketLog
 from .page_side import PageSide
 from .profiles import Profile
 from .relay import Relay
 from .run import page_url
+from .running import Running, network
 from .side import Side
 from .thresholds import Threshold
 from .together import streams
@@ -59,13 +58,6 @@ def _unique(name: str) -> str:
     return f"{name}-{secrets.token_hex(3)}"
 
 
-@dataclass(slots=True)
-class _Running:
-    call: Call
-    relay: Relay | None
-    keeper: Keeper | None
-
-
 class Stage:
     """Peers and calls of one test. `begin` before the test, `conclude` after it.
 
@@ -82,7 +74,7 @@ class Stage:
         self._lag = Lag()
         self._dice = random.Random(plan.seed)
         self._pair: tuple[Side, Side] | None = None
-        self._running: list[_Running] = []
+        self._running: list[Running] = []
         self._stack = AsyncExitStack()
         self._pool: ThreadPoolExecutor | None = None
         self._streams: list[int] = []
@@ -129,20 +121,17 @@ class Stage:
     async def connect(self, call: Call) -> Call:
         """Let a call come about. Raises `NoCall`."""
         number = len(self._running)
-        relay: Relay | None = None
-        if self.plan.shaped or self.profile is not None:
-            log = PacketLog() if self.plan.keep != "off" else None
-            relay = Relay(self.profile, self._dice.randrange(2**32), log)
-            self.relays.append(await self._stack.enter_async_context(relay))
-        keeper: Keeper | None = None
+        relay, folder = None, None
         if self.plan.keep != "off":
             folder = self.plan.folder / f"call-{number + 1}" if number else self.plan.folder
-            keeper = await self._stack.enter_async_context(Keeper(call, folder))
-        self._running.append(_Running(call, relay, keeper))
-        await call.connect(relay)
-        call.begin()
-        if relay is not None:
-            relay.begin()
+        if self.plan.shaped or self.profile is not None:
+            seed = self._dice.randrange(2**32)
+            relay = network(self.profile, seed, logged=folder is not None)
+            self.relays.append(relay)
+        running = await Running.prepare(call, self._stack, relay, folder)
+        self._running.append(running)
+        await running.connect()
+        running.begin()
         if not number:
             self._lag.begin()
         return call
@@ -198,15 +187,10 @@ class Stage:
         kept = False
         try:
             for running in self._running:
-                if running.keeper is not None:
-                    await running.keeper.look()
-                await running.call.end()
+                await running.end()
                 judged = self.judge(running.call)
                 self.judged.append(judged)
-                if running.keeper is not None:
-                    log = running.relay.log if running.relay is not None else None
-                    await running.keeper.keep(judged.observed, log)
-                    kept = True
+                kept |= await running.keep(judged.observed)
         finally:
             await self._stack.aclose()
             if self._pool is not None:

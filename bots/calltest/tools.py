@@ -178,6 +178,7 @@ def plain(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(observed.seconds, 3),
         "seed": observed.seed,
         "network": observed.network,
+        "pairs": dict(observed.pairs),
         "verdict": verdict.state,
         "sentence": verdict.sentence,
         "reasons": [
@@ -196,6 +197,8 @@ def properties(calls: Sequence[Outcome]) -> list[tuple[str, object]]:
     for number, outcome in enumerate(calls, 1):
         before = f"rtc.{number}." if len(calls) > 1 else "rtc."
         found.append((f"{before}verdict", outcome.verdict.state))
+        pairs = outcome.observed.pairs.items()
+        found += [(f"{before}pair.{side}", pair) for side, pair in pairs]
         for figures in outcome.figures:
             values = measured(figures).items()
             found += [(f"{before}{figures.name}.{name}", value) for name, value in values]

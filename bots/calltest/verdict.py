@@ -6,7 +6,6 @@ right stream, by the codec that was asked for, and no threshold was passed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,11 +23,6 @@ State = Literal["passed", "failed", "unproven"]
 MOST_LAG = 0.5
 LEAST_SKEWS = 3
 """Sounds that must have been compared with their pictures before skew fails a call."""
-_RELAY = re.compile(
-    r"\b(TURN|relay\w*|allocat\w+)\b.*\b(refus|den(y|ied)|reject|forbid|unauthori|fail|no\b|4\d\d|508)"
-    r"|\b(refus|no)\w*\b.*\b(TURN|relay)",
-    re.IGNORECASE,
-)
 _ORDER = {code: place for place, code in enumerate(Code)}
 
 
@@ -81,7 +75,7 @@ def judge(
     return Verdict("failed", f"Failed. {where}{reasons[0].sentence}{also}", tuple(reasons))
 
 
-_NO_CALL = ("never answered", "never connected")
+_NO_CALL = ("never answered", "no relay", "never connected")
 
 
 def _unproven(observed: Observed) -> Reason | None:
@@ -115,11 +109,9 @@ def _call(observed: Observed) -> Iterator[Reason]:
                 f"The server took the call to {observed.to}, but passed nothing on: it never "
                 f"rang{because}.",
             )
-        case "never connected" if (refusal := _refusal(observed)) is not None:
-            words = refusal.removeprefix("No relay: ").rstrip(".")
-            yield Reason(
-                Code.RELAY_REFUSED, f"Only a relay was allowed, and there was none: {words}."
-            )
+        case "no relay":
+            words = f"Only a relay was allowed, and there was none: {observed.reason}"
+            yield Reason(Code.RELAY_REFUSED, words)
         case "never connected" if "answered" in reached:
             yield Reason(
                 Code.NEVER_CONNECTED,
@@ -142,12 +134,6 @@ def _call(observed: Observed) -> Iterator[Reason]:
                 Code.BROKE_OFF,
                 f"The call broke off after {show(observed.seconds, 'time')}{because}.",
             )
-
-
-def _refusal(observed: Observed) -> str | None:
-    """What says that a relay refused."""
-    words = [observed.reason, *(step.detail for step in observed.steps if step.name != "placed")]
-    return next((text for text in words if _RELAY.search(text)), None)
 
 
 def _nothing_in_common(observed: Observed) -> str | None:

@@ -17,15 +17,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from ringback.bots.dial import Detour
+from ringback.server.protocol import IceServer
 
+from . import turns
 from .hearing import NUMBERS
 from .observed import Clocks, Direction, Ending, Observed
-from .options import SOUND, NoCall
+from .options import SOUND, CannotCheck, NoCall
 from .page_side import PageParty, PageSide
 from .page_talk import PageTalk
 from .party import Party
 from .proof import LEAST_PICTURES, LEAST_SOUNDS
+from .relay import Relay
 from .side import Side
 from .talk import Talk
 
@@ -60,6 +62,8 @@ class Call:
         self._watch = watch
         self._news = asyncio.Event()
         self._sampler: asyncio.Task[None] | None = None
+        if isinstance(b, Side):
+            b.differ(a.stream)
         last = self.sides[-1]
         a.expect(last.shown, stamped=not isinstance(b, PageSide), voice=last.stream)
         if isinstance(self.callee, Side):
@@ -78,13 +82,14 @@ class Call:
 
     # --- from the offer to the end
 
-    async def connect(self, detour: Detour | None = None) -> None:
-        """Place the call, and answer it. Raises `NoCall`."""
+    async def connect(self, relay: Relay | None = None) -> None:
+        """Place the call, by a network that is made up where there is one, and answer it. Raises
+        `NoCall`, and `CannotCheck` where only a relay may carry it and there is none."""
+        for side in self.sides:
+            await _talk(side).open()
         try:
-            await self.caller.find_relay()
-            for side in self.sides:
-                await _talk(side).open()
-            await self._meet(detour)
+            servers = await self._relayed(relay)
+            await self._meet(None if servers is not None else relay, servers)
         except NoCall as error:
             self.ending, self.reason = error.ending, str(error)
             raise
@@ -96,12 +101,26 @@ class Call:
             _talk(side).begin(self.began)
         self._sampler = asyncio.create_task(self._sample(), name="samples")
 
-    async def _meet(self, detour: Detour | None) -> None:
-        """Let both sides wait until media can flow. Raises `NoCall`."""
+    async def _relayed(self, relay: Relay | None) -> list[IceServer] | None:
+        """The caller's own servers where it may use nothing else and there is a `relay`, which
+        then stands before its TURN server: all of the call passes there, once. A TURN server
+        that is needed is asked before."""
+        needed = [side for side in self.sides if side.options.relay_only]
+        if not needed:
+            return None
+        if relay is not None and self.caller not in needed:
+            # The caller's addresses, which a TURN server is to admit, are not told.
+            words = "A network stands before the caller's TURN server: let the caller use one, too."
+            raise CannotCheck("bad_option", words)
+        server = turns.the_one(self.caller.servers, udp=relay is not None)
+        await turns.ask(server)
+        return [await relay.server(server)] if relay is not None else None
+
+    async def _meet(self, relay: Relay | None, servers: list[IceServer] | None) -> None:
         parties: list[Party | PageParty] = []
         if self.callee is not None:
             parties.append(self.callee.listen())
-        parties.append(self.caller.call(self.to, detour))
+        parties.append(self.caller.call(self.to, relay, servers))
         patience = self.caller.options.patience
         connecting = [asyncio.create_task(party.connect(patience)) for party in parties]
         try:
@@ -262,14 +281,14 @@ async def verified(
     a: Side,
     b: Side | PageSide | str,
     *,
-    detour: Detour | None = None,
+    relay: Relay | None = None,
     watch: Watch | None = None,
 ) -> AsyncIterator[Call]:
     """A call from `a` to `b`, which may be somebody's name. It is on when the block begins, and
     over after it. Raises `NoCall` when it does not come about."""
     call = Call(a, b, watch)
     try:
-        await call.connect(detour)
+        await call.connect(relay)
         call.begin()
         yield call
     finally:

@@ -100,6 +100,11 @@ class Leg:
         return "dtls" if self._pc.iceConnectionState == "completed" else "ice"
 
     @property
+    def checked(self) -> float | None:
+        """When the peer answered a check of ours first (monotonic, seconds)."""
+        return parts.checked(self.plane.connection) if self.plane is not None else None
+
+    @property
     def pair(self) -> str | None:
         """The kinds of the two candidates in use, ours first, as `host/prflx`."""
         if self.plane is None:

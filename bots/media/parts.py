@@ -20,7 +20,13 @@ from typing import Any, Protocol, cast
 
 from aioice import ice, stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
-from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
+from aioice.ice import (
+    CandidatePair,
+    Connection,
+    StunProtocol,
+    TransportPolicy,
+    server_reflexive_candidate,
+)
 from aiortc import (
     RTCCertificate,
     RTCConfiguration,
@@ -46,8 +52,8 @@ logger = logging.getLogger(__name__)
 
 BUFFER = 2048
 DATAGRAM = 1500
-SERVERS = 2
-"""Seconds that STUN and TURN servers have to answer."""
+SERVERS, ONLY = 2, 8
+"""Seconds that STUN and TURN servers have to answer; and where only a relay is of use."""
 FINGERPRINT = "sha-256"
 STEADY = 2.0
 """Seconds for which the addresses of this host are taken for what they were."""
@@ -250,8 +256,11 @@ def gather_from(
             for protocol in made
             if connection.stun_server and ":" not in protocol.local_candidate.host
         ]
+        only = connection._transport_policy is TransportPolicy.RELAY
         with quickly():
-            relayed = Connection.get_component_candidates(connection, component, [], SERVERS)
+            relayed = Connection.get_component_candidates(
+                connection, component, [], ONLY if only else SERVERS
+            )
             reflexive, more = await asyncio.gather(_in_time(asked), relayed)
         return found + reflexive + more
 
@@ -299,6 +308,15 @@ async def _check(connection: Connection, pair: CandidatePair) -> None:
     """Check a pair, in a task of its own."""
     with quickly():
         await Connection.check_start(connection, pair)
+    checks: object = connection.check_incoming
+    if isinstance(checks, _Checks) and pair.state is CandidatePair.State.SUCCEEDED:
+        checks.answered = checks.answered or time.monotonic()
+
+
+def checked(connection: Connection) -> float | None:
+    """When a check of ours was answered first (monotonic, seconds), None while none was."""
+    checks: object = connection.check_incoming
+    return checks.answered if isinstance(checks, _Checks) else None
 
 
 class _Checks:
@@ -307,6 +325,7 @@ class _Checks:
 
     def __init__(self, connection: Connection) -> None:
         self.seen: set[tuple[StunProtocol, tuple[str, int]]] = set()
+        self.answered: float | None = None
         self._connection = connection
 
     def __call__(
