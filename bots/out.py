@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,11 @@ from contextlib import contextmanager
 from .media.frames import Frame
 from .media.outgoing import Outgoing
 from .media.payload import Codec
+from .media.thinning import Thinner
 from .values import Kind
+
+ASK_EVERY = 1.0
+"""Seconds between two requests for a keyframe, where pictures were left out until one."""
 
 
 class Out:
@@ -27,6 +32,13 @@ class Out:
         self._rate = 0
         self._offset: tuple[tuple[int, int], int] | None = None
         self._busy = False
+        self._thinner = Thinner()
+        self._asked = -math.inf
+
+    @property
+    def thinned(self) -> bool:
+        """Whether pictures are left out, as the path carries too little."""
+        return self._thinner.skipping
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -71,6 +83,19 @@ class Out:
         self._last, self._rate = ticks, rate
         return track.send(data, ticks, keyframe=keyframe)
 
+    def send_coded(self, codec: Codec, data: bytes, ticks: int, keyframe: bool) -> bool:
+        """As `send`, of what was coded elsewhere: where losses show that the path carries less,
+        pictures are left out up to the next keyframe."""
+        track = self.track()
+        if track is None:
+            return False
+        now = time.monotonic()
+        if self.kind == "video" and not self._thinner.admits(
+            len(data), keyframe, track.carried, now
+        ):
+            return False
+        return self.send(codec, data, ticks, keyframe)
+
     def pass_on(self, frame: Frame) -> bool:
         """Send a frame that came from somewhere, at the pace at which it came."""
         source = frame.source, frame.clock_rate
@@ -81,4 +106,10 @@ class Out:
             or abs(frame.timestamp + self._offset[1] - now) > 10 * frame.clock_rate
         ):
             self._offset = source, now - frame.timestamp
-        return self.send(frame.codec, frame.data, frame.timestamp + self._offset[1], frame.keyframe)
+        ticks = frame.timestamp + self._offset[1]
+        sent = self.send_coded(frame.codec, frame.data, ticks, frame.keyframe)
+        if self._thinner.wants and time.monotonic() - self._asked >= ASK_EVERY:
+            # Who sends live makes no keyframes of its own accord.
+            self._asked = time.monotonic()
+            self._requested()
+        return sent

@@ -56,13 +56,13 @@ class Kept:
         if keyframe:
             self._pictures, self._bytes = [], 0
             self.wanted = self._skipping = False
-        elif self.wanted and time.monotonic() - self._at >= AGAIN_EVERY:
+        elif self.wanted and not self._out.thinned and time.monotonic() - self._at >= AGAIN_EVERY:
             self._again(codec, ticks)
         if self._bytes <= MOST_KEPT:
             self._pictures.append((data, keyframe))
             self._bytes += len(data)
         if not self._skipping:
-            self._out.send(codec, data, ticks, keyframe)
+            self._out.send_coded(codec, data, ticks, keyframe)
 
     def _again(self, codec: Codec, ticks: int) -> None:
         self.wanted = False

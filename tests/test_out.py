@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from typing import cast
@@ -22,13 +23,14 @@ class Wire:
 
     codec: Codec = "opus"
     clock_rate: int = 48_000
+    carried: float = math.inf
     on_keyframe_request: object = None
     sent: list[tuple[Codec, int]] = field(default_factory=list)
 
     def select(self, codec: Codec) -> None:
         if codec == "VP9":
             raise ValueError("the peer does not take VP9")
-        self.codec, self.clock_rate = codec, {"opus": 48_000, "PCMU": 8_000}[codec]
+        self.codec, self.clock_rate = codec, {"opus": 48_000, "PCMU": 8_000, "VP8": 90_000}[codec]
 
     def send(self, data: bytes, timestamp: int, *, keyframe: bool) -> bool:
         self.sent.append((self.codec, timestamp))
@@ -87,6 +89,37 @@ def test_one_hand_at_a_time(out: Out) -> None:
         assert out._busy
     with out.taken():
         pass
+
+
+def test_pictures_that_are_passed_on_are_thinned_where_the_path_carries_too_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, asked = [100.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    wire = Wire("VP8", 90_000)
+    out = Out("video", lambda _: cast(Outgoing, wire))
+    out.request = lambda: asked.append(now[0])
+
+    def passes(seconds: float, *, key: bool = False) -> int:
+        before = len(wire.sent)
+        for _ in range(round(seconds * 30)):
+            now[0] += 1 / 30
+            ticks = round(now[0] * 90_000)
+            out.pass_on(
+                Frame("video", "VP8", bytes(4_000), ticks, 90_000, key, None, 0.0, 0, False)
+            )
+            key = False
+        return len(wire.sent) - before
+
+    assert passes(2, key=True) == 60
+    wire.carried = 300_000.0  # less than a third of it
+    assert passes(2) < 20
+    assert out.thinned
+    assert 1 <= len(asked) <= 2, "for a keyframe, when there is room for one, and not often"
+    assert passes(1, key=True) >= 1
+    wire.carried = math.inf
+    assert passes(1, key=True) == 30
+    assert not out.thinned
 
 
 def test_requests_go_to_who_sends_now(out: Out, wire: Wire) -> None:

@@ -264,6 +264,8 @@ class Sent(Out):
         self.sent.append((data, keyframe))
         return True
 
+    send_coded = send
+
 
 def test_who_needs_a_keyframe_gets_all_since_the_last_one() -> None:
     out = Sent()
@@ -281,6 +283,23 @@ def test_who_needs_a_keyframe_gets_all_since_the_last_one() -> None:
     kept.send("VP8", b"6", 6, True)
     kept.send("VP8", b"7", 7, False)
     assert [data for data, _ in out.sent[-3:]] == [b"5", b"6", b"7"], "a keyframe has come"
+
+
+def test_nothing_is_sent_again_while_the_path_carries_too_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = Sent()
+    kept = Kept(out)
+    for number in range(4):
+        kept.send("VP8", b"%d" % number, number, number == 0)
+    out.sent.clear()
+    monkeypatch.setattr(Out, "thinned", True)
+    kept.request()
+    kept.send("VP8", b"4", 4, False)
+    assert out.sent == [(b"4", False)]
+    monkeypatch.setattr(Out, "thinned", False)
+    kept.send("VP8", b"5", 5, False)
+    assert [data for data, _ in out.sent] == [b"4", b"0", b"1", b"2", b"3", b"4", b"5"]
 
 
 def test_where_that_is_too_much_it_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

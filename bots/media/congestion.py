@@ -63,6 +63,14 @@ class SendRate:
         """What may be sent now."""
         return round(max(LEAST, min(self._by_loss, self._asked, self.most)))
 
+    @property
+    def carried(self) -> float:
+        """What the path carries by the losses there were, infinite where they say nothing.
+
+        What the peer asks for is left out: a browser's estimate follows what it is sent.
+        """
+        return self._by_loss if self._by_loss < self.most else math.inf
+
     def asked(self, bits: int) -> None:
         """The peer wants no more than this (REMB)."""
         self._asked = bits

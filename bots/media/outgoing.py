@@ -109,6 +109,12 @@ class Outgoing:
         """How many bits a second the peer wants and the way there carries, as far as is known."""
         return self._rate.bits
 
+    @property
+    def carried(self) -> float:
+        """How many bits a second the way there carries by the losses there were; infinite where
+        they say nothing."""
+        return self._rate.carried
+
     def asked(self, bits: int) -> None:
         """The peer wants no more than so many bits per second."""
         before = self.bits
