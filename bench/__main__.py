@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import calls, chat, report
+from bench import calls, chat, checks, report
 from bench.compare import QUICK, Plan, Results, Tell
 from bench.processes import ROOT, BenchError
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; the exit code: 1 when it could not be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short and few rounds: a first idea")
-    parser.add_argument("--only", choices=("chat", *SERIES), help="one part of it")
+    parser.add_argument("--only", choices=("chat", *SERIES, "check"), help="one part of it")
     options = parser.parse_args(arguments)
     console = Console()
     plan = QUICK if options.quick else Plan()
@@ -81,6 +81,11 @@ def _parts(plan: Plan) -> dict[str, tuple[int, Measure]]:
     found: dict[str, tuple[int, Measure]] = {"chat": (plan.talks + len(plan.sockets), measure_chat)}
     for name, series in SERIES.items():
         found[name] = calls.steps(series, plan), measure_calls(series)
+
+    async def measure_checks(folder: Path, tell: Tell) -> Results:
+        return await checks.measure(folder, plan, tell)
+
+    found["check"] = checks.steps(plan), measure_checks
     return found
 
 

@@ -15,7 +15,9 @@ class Plan(Struct, frozen=True):
     """How long and how often: `rounds` of chat and `turns` of calls, `chat` and `call` seconds
     a measurement, for so many `sockets` and `calls` at once (`codec_calls` where codecs run).
     `several`: calls for memory; `set_ups`: calls made for what making one costs; `fit` and
-    `codec_fit`: the steps in which it is tried how many calls one core holds."""
+    `codec_fit`: the steps in which it is tried how many calls one core holds. Of call tests:
+    `proofs` in a row, with `browsers`, how many are checked for false `alarms`; `own_fit` and
+    `shared_fit`: the steps for peers of one core."""
 
     rounds: int = 5
     chat: float = 3.0
@@ -29,6 +31,11 @@ class Plan(Struct, frozen=True):
     set_ups: int = 20
     fit: tuple[int, ...] = (32, 50, 60, 80, 110)
     codec_fit: tuple[int, ...] = (1, 2, 3, 4, 6)
+    proofs: int = 100
+    browsers: int = 10
+    alarms: int = 200
+    own_fit: tuple[int, ...] = (4, 8, 12, 16, 20, 24, 30)
+    shared_fit: tuple[int, ...] = (8, 12, 16, 20, 26, 32, 40, 50, 60)
 
     @property
     def talks(self) -> int:
@@ -38,7 +45,7 @@ class Plan(Struct, frozen=True):
 
 QUICK = Plan(
     rounds=2, chat=1.0, turns=1, call=2.0, calls=(1, 4), codec_calls=(1,), several=4, set_ups=5,
-    fit=(), codec_fit=(),
+    fit=(), codec_fit=(), proofs=5, browsers=1, alarms=4, own_fit=(2, 4), shared_fit=(2, 4),
 )  # fmt: skip
 
 

@@ -56,6 +56,16 @@ packets, pictures. For recordings pictures, counted in the files afterwards. Jan
 to a file that must be converted before it can be played; Ringback's and aiortc's files play as
 they are.
 
+**Call tests.** Peers of `ringback check --between`, at 320x240 and 15 pictures a second, VP8 of
+300 kbit/s and Opus; both ways are judged. **Offer to proof**: from the moment the offer leaves
+until five pictures and one sound of the right identity were decoded on both sides. With Chromium
+the time counts from before its process starts. **Peers of one core**: one process bound to one
+core, the exchange to the others; their number grows until less than 99 of 100 pictures are seen or
+95 of 100 take longer than the next one is away (67 ms). With shared encoding the pictures of all
+who call are coded once, and once those of all who are called, as by `--calls`
+([bench/peers.py](../bench/peers.py)). **False alarms**: `ringback check --between --for 800ms
+--calls 2 --repeat 100`.
+
 **Memory.** What the process alone holds (USS) with one call, and with more, before it has served
 any others. **Set-up.** Calls made and ended one after the other, without media. **There and
 back.** From the moment a caller sends a sound to the moment it has it back, opened: both ways
@@ -63,5 +73,5 @@ through the kernel, and the caller's own part, are in it. **As many as fit.** Th
 to one core, the load generator to the others; the number of calls grows until something is lost.
 
 `make bench ARGS=--quick` gives a first idea in about two minutes, `ARGS="--only chat"` (or
-`echo`, `record`, `voicemail`) one part; neither writes this file.
+`echo`, `record`, `voicemail`, `check`) one part; neither writes this file.
 """

@@ -118,6 +118,15 @@ class Child:
         self._process.stdin.write(command + b"\n")
         return (await self.line(patience=ANSWER)).encode()
 
+    async def end(self, patience: float) -> int:
+        """Wait until it ends by itself, saying nothing: its exit code. Raises `BenchError` when it
+        does not in so many seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                return await self._process.wait()
+        except TimeoutError:
+            raise BenchError(f"{self.name} did not end in {patience:.0f} s.") from None
+
     async def __aenter__(self) -> Self:
         return self
 
