@@ -171,7 +171,7 @@ class Peers:
         began = time.monotonic()
         pool = ThreadPoolExecutor(2)
         page = PageSide(
-            page_url(self._url), self._name(), options=self._options, stream=66,
+            page_url(self._url), self._name(), browser="chromium", options=self._options, stream=66,
             seconds=PATIENCE, ca=None, pool=pool,
         )  # fmt: skip
         try:

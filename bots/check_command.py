@@ -53,10 +53,10 @@ class _Check(click.Command):
 @click.option(
     "--with",
     "partner",
-    type=click.Choice(["bot", "browser"]),
+    type=click.Choice(["bot", "browser", "firefox"]),
     default="bot",
     show_default=True,
-    help="Who is called: a bot, or a page in a browser of its own.",
+    help="Who is called: a bot, or a page in a browser of its own, Chromium or Firefox.",
 )
 @click.option(
     "--for",

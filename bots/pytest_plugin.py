@@ -31,10 +31,12 @@ MARKERS = (
     "rtc_codec(name, ...): run this test once with each codec of pictures: vp8, h264.",
     "rtc_speech: judge how intelligible a voice stays, too (needs ringback[speech]).",
     "rtc_relay_only: let media of this test go through a TURN server only.",
-    "rtc_browser: this test needs a browser; skipped with --rtc-browser=off.",
+    "rtc_browser(name): this test needs a browser, chromium or firefox where one is named; "
+    "skipped with --rtc-browser=off.",
     "rtc_soak(seconds=0, calls=1): keep the calls on for so long; run the test so often.",
     "rtc_thresholds(text, ...): what fails a call of this test, like 'latency.p95 > 150ms'.",
 )
+BROWSERS = ("chromium", "firefox")
 _ROUND, _CODEC = "rtc_round", "rtc_codec_name"
 _RESULTS = "rtc"
 _STAGE: pytest.StashKey[Stage] = pytest.StashKey()
@@ -49,8 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rtc", "call tests that listen")
     add = group.addoption
     add("--rtc-url", metavar="URL", help="Test this Ringback; without it one is started.")
-    add("--rtc-browser", choices=("chromium", "off"), default="chromium",
-        help="The browser of tests with a page, or to skip them.")  # fmt: skip
+    add("--rtc-browser", choices=(*BROWSERS, "off"), default=BROWSERS[0],
+        help="The browser of tests that name none; off skips all with a page.")  # fmt: skip
     add("--rtc-net", metavar="PROFILE", help="A network that all calls pass, like train.")
     add("--rtc-seed", type=int, metavar="N", help="What chance is to do; told in the header.")
     add("--rtc-artifacts", choices=("off", "on", "retain-on-failure"), default="retain-on-failure",
@@ -196,7 +198,7 @@ def rtc_stage(
                 profile=calltest.network(_profile(item)),
                 shaped="net" in request.fixturenames,
                 strict=config.getoption("--rtc-strict"),
-                browser=config.getoption("--rtc-browser") != "off",
+                browser=_browser(item),
                 soak=float(soak.kwargs.get("seconds", 0)) if soak is not None else 0.0,
             )
         )
@@ -255,6 +257,18 @@ def _is_marked(item: pytest.Item, name: str) -> bool:
     return item.get_closest_marker(name) is not None
 
 
+def _browser(item: pytest.Item) -> str | None:
+    """The one that the test names, else that of the option; None where none is wanted."""
+    chosen: str = item.config.getoption("--rtc-browser")
+    mark = item.get_closest_marker("rtc_browser")
+    if mark is not None and mark.args:
+        named = ", ".join(map(str, mark.args))
+        if named not in BROWSERS:
+            pytest.fail(f"rtc_browser: {named} is none of {', '.join(BROWSERS)}", pytrace=False)
+        chosen = named if chosen != "off" else chosen
+    return None if chosen == "off" else chosen
+
+
 def _profile(item: pytest.Item) -> str | None:
     mark = item.get_closest_marker("rtc_net")
     found: str | None = mark.args[0] if mark is not None else item.config.getoption("--rtc-net")
@@ -270,7 +284,7 @@ def _file_name(nodeid: str) -> str:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a browser, where none is wanted."""
-    if _is_marked(item, "rtc_browser") and item.config.getoption("--rtc-browser") == "off":
+    if _is_marked(item, "rtc_browser") and _browser(item) is None:
         pytest.skip("--rtc-browser=off")
 
 

@@ -5,41 +5,77 @@ from __future__ import annotations
 import asyncio
 import base64
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from av import VideoFrame
 
-from ringback.bots.calltest import browser, marks
+from ringback.bots.calltest import browser, marks, page_side, reels
 from ringback.bots.calltest.album import Album
-from ringback.bots.calltest.artifacts import png
 from ringback.bots.calltest.chirps import RATE, WORDS, Chirps, Ear
 from ringback.bots.calltest.marks import Mark
 from ringback.bots.calltest.observed import SeenPicture
-from ringback.bots.calltest.options import Options
+from ringback.bots.calltest.options import CannotCheck, NoCall, Options
+from ringback.bots.calltest.page_side import PageSide
 from ringback.bots.calltest.page_talk import PageTalk
+from ringback.bots.calltest.reels import png
 from ringback.bots.calltest.run import page_url
 from ringback.bots.calltest.scene import Scene
 
 OURS, THEIRS = 40, 1200
 
 
-class Page:
-    """Stands where Playwright's page does: its probe tells what it was given, one by one."""
+class Page(browser.Window):
+    """Stands where a window does: its probe tells what it was given, one by one."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[dict[str, Any]] = []
         self.clock = 5000.0
         self.all_told = asyncio.Event()
+        self.secure = True
+        self.codecs = ["video/VP8"]
+        self.shown: set[str] = set()
+        self.done: list[str] = []
+        self.refuses = ""
 
-    async def evaluate(self, script: str) -> Any:
+    async def visit(self, url: str) -> None:
+        self.done.append(f"visit {url}")
+        if self.refuses:
+            raise browser.BrowserError(self.refuses)
+
+    async def appears(self, selector: str, seconds: float) -> bool:
+        return selector in self.shown
+
+    async def fill(self, selector: str, text: str) -> None:
+        self.done.append(f"fill {selector} {text}")
+
+    async def press(self, selector: str) -> None:
+        self.done.append(f"press {selector}")
+        if self.refuses:
+            raise browser.BrowserError(self.refuses)
+
+    async def screenshot(self) -> bytes:
+        if self.refuses:
+            raise browser.BrowserError(self.refuses)
+        return b"PNG"
+
+    async def run(self, script: str) -> Any:
         if script == "ringbackProbe.now()":
             await asyncio.sleep(0)
             return self.clock
+        if script == "isSecureContext":
+            return self.secure
+        if script.startswith("RTCRtpSender"):
+            return self.codecs
+        if script.endswith(".callState"):
+            return "connecting"
         assert script == "ringbackProbe.take()"
         empty = {
             "pictures": [],
@@ -66,7 +102,7 @@ def talk(page: Page, pool: ThreadPoolExecutor, steps: list[tuple[str, str]]) -> 
     def note(name: str, detail: str = "", at: float | None = None) -> None:
         steps.append((name, detail))
 
-    return PageTalk(cast(Any, page), Options(), OURS, THEIRS, pool, note, lambda: None)
+    return PageTalk(page, Options(), OURS, THEIRS, pool, note, lambda: None)
 
 
 def picture(own: bool, at: float, number: int, stream: int) -> dict[str, Any]:
@@ -184,12 +220,128 @@ async def test_clocks_counters_and_steps(pool: ThreadPoolExecutor) -> None:
     assert steps == [("ice", ""), ("packet", "video")]
 
 
+# --- the page and its part in the call ------------------------------------------------------
+
+WIRE = 'body[data-wire="open"]'
+CONNECTED = '#phone[data-call-state="connected"]'
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """The window of whichever browser is asked for."""
+    made = Page()
+    made.shown = {WIRE}
+
+    @asynccontextmanager
+    async def opened(*arguments: Any) -> AsyncIterator[Page]:
+        yield made
+
+    for name in browser.BROWSERS:
+        monkeypatch.setattr(page_side, name, opened)
+    return made
+
+
+def side(pool: ThreadPoolExecutor, which: browser.Browser, **changes: Any) -> PageSide:
+    return PageSide(
+        "http://there", "bob", browser=which, options=Options(**changes), stream=OURS, seconds=5,
+        ca=None, pool=pool,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("which", browser.BROWSERS)
+async def test_a_page_enters_and_answers(
+    pool: ThreadPoolExecutor, page: Page, which: browser.Browser
+) -> None:
+    async with side(pool, which) as bob:
+        page.write("log: hello")
+        assert bob.console == ["log: hello"]
+        party = bob.listen()
+        page.shown |= {"#answer", CONNECTED}
+        await party.connect(1)
+        assert page.done == [
+            "visit http://there/call/", "fill #username bob",
+            "press form:has(#username) [type=submit]", "press #answer",
+        ]  # fmt: skip
+        assert [step.name for step in bob.steps] == ["answered"]
+        assert await bob.screenshot() == b"PNG"
+        page.crashed()
+        assert party.over.is_set()
+        assert (party.ending, party.why()) == ("failed", "The page crashed.")
+        page.refuses = "gone"
+        assert await bob.screenshot() is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "ending", "words"),
+    [
+        (set[str](), "never answered", "The page did not ring in 3 s."),
+        ({"#answer"}, "never connected", "The page is connecting after 20 s."),
+    ],
+)
+async def test_a_call_that_does_not_come_about(
+    pool: ThreadPoolExecutor, page: Page, shown: set[str], ending: str, words: str
+) -> None:
+    async with side(pool, "firefox") as bob:
+        page.shown |= shown
+        with pytest.raises(NoCall, match=words) as caught:
+            await bob.listen().connect(3)
+        assert caught.value.ending == ending
+        page.shown.add("#answer")
+        page.refuses = "it is not there to be pressed"
+        with pytest.raises(NoCall, match="The page fails: it is not there to be pressed."):
+            await bob.listen().connect(3)
+
+
+@pytest.mark.parametrize(
+    ("which", "secure", "codecs", "shown", "refuses", "code", "words"),
+    [
+        ("chromium", True, ["video/VP8"], WIRE, "refused", "unreachable", "opened: refused."),
+        ("chromium", False, ["video/VP8"], WIRE, "", "unreachable", "http://there no camera"),
+        ("chromium", True, ["video/H264"], "", "", "unreachable", "not on the line after 60 s"),
+        ("chromium", True, ["video/VP8"], WIRE, "", "codec_missing", "This Chromium has no H.264."),
+        ("firefox", True, ["video/VP8"], WIRE, "", "codec_missing", "OpenH264 in MOZ_GMP_PATH"),
+    ],
+)
+async def test_a_page_that_cannot_be_tested(
+    pool: ThreadPoolExecutor, page: Page, which: browser.Browser, secure: bool,
+    codecs: list[str], shown: str, refuses: str, code: str, words: str,
+) -> None:  # fmt: skip
+    page.secure, page.codecs, page.shown, page.refuses = secure, codecs, {shown}, refuses
+    with pytest.raises(CannotCheck, match=words) as caught:
+        async with side(pool, which, codec="H264"):
+            pass
+    assert caught.value.code == code
+    if code == "codec_missing":
+        page.shown.add(WIRE)
+        async with side(pool, which, codec="H264", sound_only=True):
+            pass
+
+
+async def test_a_page_that_answers_no_more(pool: ThreadPoolExecutor) -> None:
+    class Gone(Page):
+        async def run(self, script: str) -> Any:
+            raise browser.BrowserError("the browser is gone")
+
+    steps = list[tuple[str, str]]()
+    made = talk(Gone(), pool, steps)
+    made.begin(0.0)
+    await made.finish()
+    assert ("log", "the page answers no more: the browser is gone") in steps
+
+
+def test_what_is_kept_of_a_console_is_bounded() -> None:
+    page = Page()
+    for number in range(browser.LINES + 9):
+        page.write(str(number))
+    assert page.console == [str(number) for number in range(browser.LINES)]
+
+
 # --- what the browser is given --------------------------------------------------------------
 
 
 def test_a_film_is_marked_picture_by_picture(tmp_path: Path) -> None:
     scene = Scene(9, 320, 240)
-    browser.film(tmp_path / "film.y4m", scene, 15.0, 1.0)
+    reels.film(tmp_path / "film.y4m", scene, 15.0, 1.0)
     head, _, rest = (tmp_path / "film.y4m").read_bytes().partition(b"\n")
     assert head == b"YUV4MPEG2 W320 H240 F15000:1000 Ip A1:1 C420"
     size = 320 * 240 * 3 // 2
@@ -201,19 +353,11 @@ def test_a_film_is_marked_picture_by_picture(tmp_path: Path) -> None:
         assert marks.read(luma).mark == Mark(9, number, 0)
 
 
-def test_a_tape_is_marked_sound_by_sound(tmp_path: Path) -> None:
-    browser.tape(tmp_path / "tape.wav", Chirps(9), 2.0)
-    with wave.open(str(tmp_path / "tape.wav")) as file:
+def test_a_tape_is_marked_sound_by_sound() -> None:
+    with wave.open(BytesIO(reels.tape(Chirps(9), 2.0))) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
         pcm = np.frombuffer(file.readframes(2 * RATE), np.int16)
     assert [heard.number for heard in Ear().hear(pcm)][:3] == [0, 1, 2]
-
-
-def test_the_probe_brings_what_it_reads_with() -> None:
-    source = browser.probe()
-    assert "MARKS;" not in source
-    assert "function read(" in source
-    assert "export " not in source
 
 
 @pytest.mark.parametrize(

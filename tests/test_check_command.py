@@ -259,6 +259,7 @@ async def test_ctrl_c_proves_nothing(start: Start, run: Run, tmp_path: Path) -> 
         (["--size", "321x241"], "both numbers even"),
         (["--size", "large"], "'large' is no size"),
         (["--between", "--with", "browser"], "there is no browser"),
+        (["--with", "firefox", "--for", "2m"], "at most 60 s"),
         (["--fail", "speech < 0.9"], "sent with --speech only"),
     ],
 )

@@ -295,11 +295,15 @@ async def test_page(bot, browser_bot, media):
 """
 
 
-def test_a_page_in_a_browser(project: Project) -> None:
-    # What Chromium makes of a call on a small busy machine is not what is tested here.
+IN_FIREFOX = BROWSER.replace("rtc_browser", 'rtc_browser("firefox")')
+
+
+@pytest.mark.parametrize("test", [BROWSER, IN_FIREFOX], ids=["chromium", "firefox"])
+def test_a_page_in_a_browser(project: Project, test: str) -> None:
+    # What a browser makes of a call on a small busy machine is not what is tested here.
     loose = ("frames.loss", "sound.loss", "frames.damage", "sound.silent")
     said = project.run(
-        BROWSER, *(f"--rtc-fail={name} > 100%" for name in loose),
+        test, *(f"--rtc-fail={name} > 100%" for name in loose),
         "--rtc-fail=freezes.still > 1min", "--rtc-fail=frames.scale < 1%",
         "--rtc-fail=skew.median > 9s", "--rtc-fail=skew.median < -9s",
         "--rtc-fail=frames.repeated > 9999", passed=1,
@@ -312,6 +316,28 @@ def test_without_a_browser(project: Project) -> None:
     assert "--rtc-browser=off" in project.run(BROWSER, "--rtc-browser=off", "-rs", skipped=1)
     unmarked = BROWSER.replace("@pytest.mark.rtc_browser", "")
     project.run(unmarked, "--rtc-browser=off", skipped=1)
+    assert "--rtc-browser=off" in project.run(IN_FIREFOX, "--rtc-browser=off", "-rs", skipped=1)
+
+
+IN_CHROMIUM = BROWSER.replace("rtc_browser", 'rtc_browser("chromium")')
+
+
+def test_a_browser_that_is_missing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the one that the test names; the option speaks for tests that name none."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    tests = "".join(
+        test.replace("test_page", f"test_{number}")
+        for number, test in enumerate((BROWSER, IN_FIREFOX, IN_CHROMIUM))
+    )
+    said = project.run(tests, "--rtc-browser=firefox", "-rs", skipped=3)
+    assert said.count("There is no Chromium: apt-get install chromium.") == 1
+    assert "There is no Firefox: apt-get install firefox-esr." in said
+    project.run(tests, "--rtc-browser=firefox", "--rtc-strict", failed=3)
+
+
+def test_a_browser_that_nobody_knows(project: Project) -> None:
+    test = BROWSER.replace("rtc_browser", 'rtc_browser("lynx")')
+    assert "lynx is none of chromium, firefox" in project.run(test, errors=1)
 
 
 # --- what must not pass ------------------------------------------------------------------------

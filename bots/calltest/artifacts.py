@@ -13,9 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import av
-from av import VideoFrame
-
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.writing import CannotRecord
 from ringback.bots.recording import Recording
@@ -24,6 +21,7 @@ from .observed import Direction, Observed
 from .options import CannotCheck
 from .packetlog import PacketLog
 from .page_side import PageSide
+from .reels import png
 from .side import Side
 from .verified import Call
 
@@ -197,12 +195,3 @@ def _events(path: Path, observed: Observed) -> None:
 
 def _json_lines(path: Path, lines: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def png(picture: VideoFrame) -> bytes:
-    """A picture as a PNG file."""
-    context = av.CodecContext.create("png", "w")
-    context.width, context.height, context.pix_fmt = picture.width, picture.height, "rgb24"
-    frame = picture.reformat(format="rgb24")
-    frame.pts = 0
-    return b"".join(bytes(packet) for packet in (*context.encode(frame), *context.encode(None)))

@@ -1,98 +1,98 @@
-"""A Chromium of one's own, whose camera and microphone play files."""
+"""A browser of one's own for a call test: what is asked of it, whichever it is.
+
+`chromium.py` and `firefox.py` each open a `Window`. Its page has the same probe (probe.js) in both.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
-import wave
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib import import_module, resources
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any, Literal, get_args
 
-from .chirps import RATE, Chirps
-from .marks import Mark
-from .options import CannotCheck, Options
-from .scene import Scene
-from .speech import Spoken
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
-
-FLAGS = (
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+Browser = Literal["chromium", "firefox"]
+BROWSERS: tuple[Browser, ...] = get_args(Browser)
+TITLES: Mapping[Browser, str] = {"chromium": "Chromium", "firefox": "Firefox"}
+LINES = 500
+"""Lines of a page's console that are kept; later ones are not."""
 
 
-def film(path: Path, scene: Scene, rate: float, seconds: float) -> None:
-    """Write marked pictures, numbered from 0, as a Y4M file. Their stamps say nothing."""
-    head = f"YUV4MPEG2 W{scene.width} H{scene.height} F{round(rate * 1000)}:1000 Ip A1:1 C420\n"
-    with path.open("wb") as file:
-        file.write(head.encode())
-        for number in range(round(rate * seconds)):
-            file.write(b"FRAME\n")
-            file.write(scene.picture(Mark(scene.stream, number & 0xFFFF, 0)).tobytes())
+class BrowserError(Exception):
+    """What a browser refused, or that it is gone: one line of its own."""
 
 
-def tape(path: Path, chirps: Chirps, seconds: float) -> None:
-    """Write marked sounds, numbered from 0, as a WAV file."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(chirps.pcm(0, round(RATE * seconds)).tobytes())
+class Window(ABC):
+    """One page of a browser, which is gone at the end with everything it started.
+
+    Selectors are CSS. All methods raise `BrowserError`. `console` is what the page wrote, and
+    `on_crash` is called when there is no page any more.
+    """
+
+    def __init__(self) -> None:
+        self.console: list[str] = []
+        self.on_crash: Callable[[], None] | None = None
+
+    @abstractmethod
+    async def visit(self, url: str) -> None:
+        """Load a page, with all that belongs to it."""
+
+    @abstractmethod
+    async def run(self, script: str) -> Any:
+        """What an expression of the page comes to, or what its promise becomes: as JSON has it."""
+
+    @abstractmethod
+    async def appears(self, selector: str, seconds: float) -> bool:
+        """Whether such an element can be seen before so many seconds are over; it may be on the
+        next page."""
+
+    @abstractmethod
+    async def fill(self, selector: str, text: str) -> None:
+        """Type into an empty field."""
+
+    @abstractmethod
+    async def press(self, selector: str) -> None:
+        """Press a button, as a mouse does."""
+
+    @abstractmethod
+    async def screenshot(self) -> bytes:
+        """What the page shows, as PNG."""
+
+    def write(self, line: str) -> None:
+        """Keep what the page wrote."""
+        if len(self.console) < LINES:
+            self.console.append(line)
+
+    def crashed(self) -> None:
+        """Tell that the page is gone."""
+        if self.on_crash is not None:
+            self.on_crash()
 
 
 def probe() -> str:
     """The script that reads marks in a page, with the module it needs."""
-    root = resources.files("ringback")
-    marks = root.joinpath("static/js/marks.js").read_text().replace("export ", "")
-    module = f"(() => {{ {marks}\nreturn {{ read }}; }})()"
-    return root.joinpath("bots/calltest/probe.js").read_text().replace("= MARKS;", f"= {module};")
+    return script("probe", MARKS=module("marks"))
 
 
-@asynccontextmanager
-async def window(
-    options: Options, stream: int, seconds: float, ca: Path | None
-) -> AsyncIterator[Page]:
-    """An empty page of a browser that is gone at the end. Raises `CannotCheck`."""
-    try:
-        playwright = import_module("playwright.async_api")
-    except ModuleNotFoundError as error:
-        raise CannotCheck(
-            "browser_missing", "Browsers are driven by Playwright: pip install 'ringback[browser]'."
-        ) from error
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        raise CannotCheck("browser_missing", "There is no Chromium: apt-get install chromium.")
-    with tempfile.TemporaryDirectory(prefix="ringback-browser-") as folder:
-        pictures, sounds = Path(folder, "film.y4m"), Path(folder, "tape.wav")
-        scene = Scene(stream, *options.size)
-        await asyncio.to_thread(film, pictures, scene, options.rate, seconds)
-        chirps = Spoken(stream) if options.speech else Chirps(stream)
-        await asyncio.to_thread(tape, sounds, chirps, seconds)
-        flags = [
-            *FLAGS, f"--use-file-for-fake-video-capture={pictures}",
-            f"--use-file-for-fake-audio-capture={sounds}",
-        ]  # fmt: skip
-        async with playwright.async_playwright() as driver:
-            browser = await driver.chromium.launch(
-                executable_path=found, args=flags, chromium_sandbox=False
-            )
-            try:
-                context = await browser.new_context(
-                    permissions=["camera", "microphone"], ignore_https_errors=ca is not None
-                )
-                await context.add_init_script(probe())
-                yield await context.new_page()
-            finally:
-                await browser.close()
+def script(name: str, **given: str) -> str:
+    """A script of this folder, in which stands what it is given: `= NAME;` says where."""
+    source = resources.files("ringback").joinpath(f"bots/calltest/{name}.js").read_text()
+    for constant, value in given.items():
+        source = source.replace(f"= {constant};", f"= {value};")
+    return source
+
+
+def module(name: str) -> str:
+    """A module of the browser code as an expression: an object of what it exports."""
+    source = resources.files("ringback").joinpath(f"static/js/{name}.js").read_text()
+    names = [
+        line.split("(")[0].split()[2]
+        for line in source.splitlines()
+        if line.startswith(("export function ", "export const ", "export class "))
+    ]
+    return f"(() => {{ {source.replace('export ', '')}\nreturn {{ {', '.join(names)} }}; }})()"
+
+
+def literal(value: object) -> str:
+    """A value as it stands in a script."""
+    return json.dumps(value)

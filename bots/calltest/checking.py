@@ -17,11 +17,12 @@ from rich.text import Text
 from ringback.bots import process
 
 from . import report_html, report_json, report_junit, report_table
+from .browser import TITLES
 from .live import Progress
 from .observed import Observed
 from .options import CannotCheck
 from .outcome import Outcome, Still, conclude, tally
-from .run import Check, run
+from .run import BROWSERS, Check, run
 from .thresholds import Threshold
 from .together import Together
 
@@ -171,7 +172,7 @@ def _head(plan: Plan) -> str:
     check, many = plan.check, f", {plan.calls} calls at once" if plan.calls > 1 else ""
     if check.between:
         return f"Two peers call each other at {check.url}{many}"
-    who = check.to if check.partner == "bot" else "a browser"
+    who = check.to if check.partner == "bot" else TITLES[BROWSERS[check.partner]]
     return f"Calling {who} at {check.url}{many}"
 
 

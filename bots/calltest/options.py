@@ -14,8 +14,8 @@ CODECS: dict[str, Codec] = {"vp8": "VP8", "h264": "H264"}
 SOUND: Codec = "opus"
 
 Missing = Literal[
-    "bad_option", "extra_missing", "browser_missing", "unreachable", "refused", "name_taken",
-    "no_address", "no_relay", "interrupted",
+    "bad_option", "extra_missing", "browser_missing", "codec_missing", "unreachable", "refused",
+    "name_taken", "no_address", "no_relay", "interrupted",
 ]  # fmt: skip
 
 

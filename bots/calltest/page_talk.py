@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,16 +16,15 @@ from ringback.bots.values import Kind
 
 from . import marks, page_sent
 from .album import Album
+from .browser import BrowserError, Window
 from .chirps import RATE, WORDS, Ear
 from .listening import level
 from .observed import Clocks, HeardChirp, Sample, SeenPicture, SentChirp, SentPicture, Sound
+from .ogg import Recorded
 from .options import Options
 from .scene import Scene
 from .speech import Comparison, judge
 from .talk import Book, Note
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
 
 EVERY = 0.2
 """Seconds between two times that the probe is asked."""
@@ -87,7 +86,7 @@ class PageTalk:
     slow = 0.0
 
     def __init__(
-        self, page: Page, options: Options, stream: int, expected: int, pool: Executor,
+        self, window: Window, options: Options, stream: int, expected: int, pool: Executor,
         note: Note, on_news: Callable[[], None],
     ) -> None:  # fmt: skip
         self.book = Book()
@@ -96,7 +95,7 @@ class PageTalk:
         self.pair = ""
         self.refused = 0
         self.speech: float | None = None
-        self._page = page
+        self._window = window
         self._stream = stream
         self._expected = expected
         self._pool = pool
@@ -105,6 +104,7 @@ class PageTalk:
         self.album = Album(Scene(expected, *options.size))
         self._speech = Comparison(expected) if options.speech else None
         self._own, self._theirs = _Tape(), _Tape(self._speech)
+        self._recorded = {True: Recorded(), False: Recorded()}
         self._captured: list[SentPicture] = []
         self._said: list[SentChirp] = []
         self._began = 0.0
@@ -118,7 +118,7 @@ class PageTalk:
         best = Clocks(0.0, float("inf"))
         for _ in range(GLANCES):
             before = time.monotonic()
-            there: float = await self._page.evaluate("ringbackProbe.now()")
+            there: float = await self._window.run("ringbackProbe.now()")
             after = time.monotonic()
             if (after - before) / 2 < best.error:
                 best = Clocks(there / 1000 - (before + after) / 2, (after - before) / 2)
@@ -159,12 +159,10 @@ class PageTalk:
 
     async def _take(self) -> bool:
         """Take what was read; whether the page still answers."""
-        from playwright.async_api import Error
-
         try:
-            taken: dict[str, Any] = await self._page.evaluate("ringbackProbe.take()")
-        except Error as error:
-            self._once("log", f"the page answers no more: {str(error).splitlines()[0]}", None)
+            taken: dict[str, Any] = await self._window.run("ringbackProbe.take()")
+        except BrowserError as error:
+            self._once("log", f"the page answers no more: {error}", None)
             return False
         self.refused += taken["lost"]
         for step in taken["steps"]:
@@ -216,21 +214,29 @@ class PageTalk:
 
     def _listen(self, pieces: list[dict[str, Any]]) -> None:
         for piece in pieces:
-            pcm = _at_rate(np.frombuffer(base64.b64decode(piece["pcm"]), np.int16), piece["rate"])
-            seconds = len(pcm) / RATE
-            # It is handed over when its last sample is there.
-            at = piece["at"] / 1000 - seconds
+            at, pcm = self._sound(piece)
+            if not len(pcm):
+                continue
             if piece["own"]:
                 for chirp in self._own.hear(at, pcm):
                     if chirp.stream == self._stream % WORDS and chirp.number is not None:
                         self._say(chirp.at, chirp.number)
             else:
-                self.book.sounds.append(Sound(at, seconds, level(pcm)))
+                self.book.sounds.append(Sound(at, len(pcm) / RATE, level(pcm)))
                 heard = self._theirs.hear(at, pcm)
                 self.book.heard.extend(heard)
                 for chirp in heard:
                     if chirp.stream is not None:
                         self._once("sound", f"{chirp.level:.0f} dBFS", chirp.at)
+
+    def _sound(self, piece: dict[str, Any]) -> tuple[float, _Pcm]:
+        """A piece of sound, and when its first sample was there."""
+        at = piece["at"] / 1000
+        if "ogg" in piece:
+            return self._recorded[piece["own"]].take(at, base64.b64decode(piece["ogg"]))
+        pcm = _at_rate(np.frombuffer(base64.b64decode(piece["pcm"]), np.int16), piece["rate"])
+        # It is handed over when its last sample is there.
+        return at - len(pcm) / RATE, pcm
 
     def _say(self, at: float, word: int) -> None:
         before = self._said[-1].number if self._said else word

@@ -12,6 +12,8 @@
   /** @type {RTCPeerConnection[]} */
   const connections = [];
   const known = new Set();
+  /** What reads, or it would be collected. */
+  const kept = [];
 
   function empty() {
     return { pictures: [], sounds: [], steps: [], stills: [], lost: 0 };
@@ -30,21 +32,65 @@
   async function follow(track, own) {
     if (known.has(track.id)) return;
     known.add(track.id);
-    const { readable } = new MediaStreamTrackProcessor({ track: track.clone(), maxBufferSize: 60 });
+    const copy = track.clone();
+    if (globalThis.MediaStreamTrackProcessor) await process(copy, own);
+    else if (track.kind === "audio") listen(copy, own);
+    // What its own camera shows is told by who paints it (devices.js).
+    else if (!own) watch(copy);
+  }
+
+  /** Each picture and piece of sound as it comes, where the browser hands them out. */
+  async function process(track, own) {
+    const { readable } = new MediaStreamTrackProcessor({ track, maxBufferSize: 60 });
     const reader = readable.getReader();
-    const take = track.kind === "video" ? picture : sound;
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      take(part.value, own);
-      part.value.close();
+      const { value } = part;
+      if (track.kind === "video") picture(value, value.displayWidth, value.displayHeight, own);
+      else sound(value, own);
+      value.close();
     }
+  }
+
+  /** Each picture that a video element shows. One that was shown while the page had no time, and
+   * so was not read, is counted. */
+  function watch(track) {
+    const video = document.createElement("video");
+    Object.assign(video, { muted: true, srcObject: new MediaStream([track]) });
+    let shown = 0;
+    const look = (now, { presentedFrames }) => {
+      if (shown) waiting.lost += Math.max(0, presentedFrames - shown - 1);
+      shown = presentedFrames;
+      picture(video, video.videoWidth, video.videoHeight, false);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    void video.play();
+    kept.push(video);
+  }
+
+  /** The sound, recorded: Web Audio would stand still on a machine without a sound card. At this
+   * rate a page of the file is full every 0.13 s. */
+  function listen(track, own) {
+    const settings = { mimeType: "audio/ogg;codecs=opus", audioBitsPerSecond: 256_000 };
+    const recorder = new MediaRecorder(new MediaStream([track]), settings);
+    let turn = Promise.resolve();
+    recorder.ondataavailable = ({ data: piece }) => {
+      if (!piece.size) return;
+      const at = performance.now();
+      turn = turn.then(async () => {
+        const ogg = new Uint8Array(await piece.arrayBuffer());
+        keep(waiting.sounds, { own, at, ogg: coded(ogg) });
+      });
+    };
+    recorder.start(40);
+    kept.push(recorder);
   }
 
   const canvas = new OffscreenCanvas(1, 1);
   const context = canvas.getContext("2d", { willReadFrequently: true });
 
-  function picture(frame, own) {
+  function picture(frame, width, height, own) {
     const at = performance.now();
-    const { displayWidth: width, displayHeight: height } = frame;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     context.drawImage(frame, 0, 0, width, height);
     const { mark, torn } = read(context.getImageData(0, 0, width, height));
@@ -64,12 +110,16 @@
     if (waiting.stills.length < MOST_STILLS) waiting.stills.push({ ...mark, png });
   }
 
-  function sound(data, own) {
+  function sound(piece, own) {
     const at = performance.now();
-    const floats = new Float32Array(data.numberOfFrames);
-    data.copyTo(floats, { planeIndex: 0, format: "f32-planar" });
+    const floats = new Float32Array(piece.numberOfFrames);
+    piece.copyTo(floats, { planeIndex: 0, format: "f32-planar" });
     const bytes = new Uint8Array(Int16Array.from(floats, (value) => value * 32_767).buffer);
-    keep(waiting.sounds, { own, at, rate: data.sampleRate, pcm: btoa(String.fromCharCode(...bytes)) });
+    keep(waiting.sounds, { own, at, rate: piece.sampleRate, pcm: coded(bytes) });
+  }
+
+  function coded(bytes) {
+    return btoa(String.fromCharCode(...bytes));
   }
 
   const Native = globalThis.RTCPeerConnection;
@@ -102,9 +152,10 @@
 
   // What is heard is to be what was played, not what a telephone would make of it.
   const devices = navigator.mediaDevices;
-  const original = devices.getUserMedia.bind(devices);
+  const original = devices?.getUserMedia.bind(devices);
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  devices.getUserMedia = (wanted) => original(
+  // Pages that are not secure have none, nor has the empty one before the first.
+  if (devices) devices.getUserMedia = (wanted) => original(
     wanted.audio ? { ...wanted, audio: { ...wanted.audio, ...plain } } : wanted,
   );
 
@@ -131,6 +182,8 @@
 
   globalThis.ringbackProbe = {
     now: () => performance.now(),
+    /** Take a picture that is being taken by the page's own camera. */
+    painted: (entry) => keep(waiting.pictures, { own: true, shown: entry.at, torn: false, ...entry }),
     /** All that was read since the last time, and the counters as they stand. */
     async take() {
       const taken = waiting;

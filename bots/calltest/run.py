@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from ringback.bots import process
 from ringback.bots.media.payload import Codec
 
 from . import page_side
+from .browser import Browser
 from .lag import Lag
 from .observed import Observed
 from .options import CannotCheck, NoCall, Options
@@ -29,7 +30,8 @@ from .verified import Call
 MOST = 3600.0
 PATIENCE = 20.0
 """Seconds that an answer is waited for."""
-Partner = Literal["bot", "browser"]
+Partner = Literal["bot", "browser", "firefox"]
+BROWSERS: Mapping[Partner, Browser] = {"browser": "chromium", "firefox": "firefox"}
 Watch = Callable[[Observed], None]
 
 
@@ -37,12 +39,12 @@ Watch = Callable[[Observed], None]
 class Check:
     """What is to be tested.
 
-    A peer of ours calls `to`, who is to send everything back; or, `between`, another peer of
-    ours; or a browser (`partner`). It lasts `seconds` (at most an hour) from the connection.
-    `tokens`: of bots, for the first peer and the second. `seed` decides about what is lost on
-    the way of a `profile`, and about the identities. In the folder `artifacts` everything is
-    kept. `speech`: whether it is to be judged how intelligible a voice stays. Raises
-    `ValueError` in words.
+        A peer of ours calls `to`, who is to send everything back; or, `between`, another peer of
+    ours; or a browser (`partner`; Chromium where none is named). It lasts `seconds` (at most an
+    hour) from the connection. `tokens`: of bots, for the first peer and the second. `seed` decides
+    about what is lost on the way of a `profile`, and about the identities. In the folder
+    `artifacts` everything is kept. `speech`: whether it is to be judged how intelligible a voice
+    stays. Raises `ValueError` in words.
     """
 
     url: str
@@ -143,10 +145,10 @@ async def _sides(
     names = [name] if alone else [f"{name}-a", f"{name}-b"]
     streams = [together.stream(number, side) for side in range(2)]
     sides: list[Side | PageSide] = []
-    if check.partner == "browser":
+    if check.partner != "bot":
         page = PageSide(
-            page_url(check.url), names[1], options=check.options, stream=streams[1],
-            seconds=check.seconds, ca=check.ca, pool=together.pool,
+            page_url(check.url), names[1], browser=BROWSERS[check.partner], options=check.options,
+            stream=streams[1], seconds=check.seconds, ca=check.ca, pool=together.pool,
         )  # fmt: skip
         sides.append(await stack.enter_async_context(page))
     for place in range(2 if check.between else 1):

@@ -17,6 +17,7 @@ Luma = NDArray[np.uint8]
 _STEP = 2
 _DARKEST, _BRIGHTEST = 60, 180
 _WAVES = 8
+_SQUARE = 220
 
 
 class Scene:
@@ -46,23 +47,47 @@ class Scene:
         wide, high = self.width, self.height
         made = np.empty((high * 3 // 2, wide), np.uint8)
         self.draw(made[:high], mark)
-        # Tinted by stream: people tell two pictures apart at a glance.
-        made[high : high + high // 4] = 112 + self.stream % 5 * 8
-        made[high + high // 4 :] = 144 - self.stream % 7 * 6
+        self._tint(made, high)
         u = made[high : high + high // 4].reshape(high // 2, wide // 2)
         v = made[high + high // 4 :].reshape(high // 2, wide // 2)
         marks.neutral(u, v)
         return made
 
+    def ground(self) -> Luma:
+        """What wanders, as it stands in picture 0, without square and mark; planes as those of
+        `picture`. It goes on at its left edge where it ends at its right."""
+        wide, high = self.width, self.height
+        made = np.empty((high * 3 // 2, wide), np.uint8)
+        made[:high] = self._wide[:, :wide]
+        self._tint(made, high)
+        return made
+
+    def square(self) -> Luma:
+        """A piece of what falls, 16 by 16; planes as those of `picture`."""
+        made = np.full((24, 16), _SQUARE, np.uint8)
+        self._tint(made, 16)
+        return made
+
+    @property
+    def fall(self) -> tuple[int, int, int, int]:
+        """Of what falls, in pixels: its left edge, its top edge in picture 0, its side, and how
+        deep it falls before it begins again, two pixels a picture."""
+        band = self.height // 8
+        room = max(1, self.height - 2 * band - self._side)
+        return (self.width - self._side) // 2, band, self._side, room
+
+    def _tint(self, made: Luma, high: int) -> None:
+        """By stream: people tell two pictures apart at a glance."""
+        made[high : high + high // 4] = 112 + self.stream % 5 * 8
+        made[high + high // 4 :] = 144 - self.stream % 7 * 6
+
     def draw(self, made: Luma, mark: Mark) -> None:
         """Draw the luma plane, (height, width), of one picture over another."""
         start = mark.sequence * _STEP % self.width
         made[:] = self._wide[:, start : start + self.width]
-        band = self.height // 8
-        room = self.height - 2 * band - self._side
-        top = band + mark.sequence * _STEP % max(1, room)
-        left = (self.width - self._side) // 2
-        made[top : top + self._side, left : left + self._side] = 220
+        left, top, side, room = self.fall
+        top += mark.sequence * _STEP % room
+        made[top : top + side, left : left + side] = _SQUARE
         marks.paint(made, mark)
 
 

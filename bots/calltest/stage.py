@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from .browser import Browser
 from .chirps import WORDS
 from .lag import Lag
 from .options import Options
@@ -38,7 +39,8 @@ Keep = Literal["off", "on", "retain-on-failure"]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How the calls of a test are made. `folder`: where its artefacts go, and `keep` when.
-    `shaped`: whether all media is to pass a made up network, though it may do nothing yet."""
+    `shaped`: whether all media is to pass a made up network, though it may do nothing yet.
+    `browser`: that of people on pages, None where there are to be none."""
 
     url: str
     options: Options
@@ -49,7 +51,7 @@ class Plan:
     profile: Profile | None = None
     shaped: bool = False
     strict: bool = False
-    browser: bool = True
+    browser: Browser | None = "chromium"
     soak: float = 0.0
 
 
@@ -90,11 +92,12 @@ class Stage:
             pool=self._workers(),
         )  # fmt: skip
 
-    def make_page(self, name: str | None, seconds: float) -> PageSide:
+    def make_page(self, name: str | None, browser: Browser, seconds: float) -> PageSide:
         """The same in a browser, for calls of at most so long."""
         return PageSide(
-            page_url(self.plan.url), _unique(name or "page"), options=self.plan.options,
-            stream=self._stream(), seconds=seconds, ca=None, pool=self._workers(),
+            page_url(self.plan.url), _unique(name or "page"), browser=browser,
+            options=self.plan.options, stream=self._stream(), seconds=seconds, ca=None,
+            pool=self._workers(),
         )  # fmt: skip
 
     def _workers(self) -> ThreadPoolExecutor:

@@ -68,20 +68,23 @@ class Bots:
 
 
 class Pages:
-    """People of a test in front of a browser: the real page, in headless Chromium."""
+    """People of a test in front of a browser without a window: the real page, in Chromium or in
+    Firefox."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
     async def __call__(self, name: str | None = None, *, seconds: float = 20.0) -> PageSide:
         """Somebody who answers one call of at most so many seconds, from now on until the test
-        is over. Without a browser the test is skipped; with `--rtc-strict` it fails."""
-        if not self._stage.plan.browser:
+        is over. Without that browser, or where it lacks the codec, the test is skipped; with
+        `--rtc-strict` it fails."""
+        plan = self._stage.plan
+        if plan.browser is None:
             pytest.skip("--rtc-browser=off")
         try:
-            return await self._stage.enter(self._stage.make_page(name, seconds))
+            return await self._stage.enter(self._stage.make_page(name, plan.browser, seconds))
         except CannotCheck as error:
-            if error.code == "browser_missing" and not self._stage.plan.strict:
+            if error.code in ("browser_missing", "codec_missing") and not plan.strict:
                 pytest.skip(str(error))
             raise
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from ringback.bots.calltest.figures import figures
 from ringback.bots.calltest.observed import Observed
 from ringback.bots.calltest.options import CannotCheck
-from ringback.bots.calltest.run import Check, run
+from ringback.bots.calltest.run import Check, Partner, run
 from ringback.bots.calltest.verified import proves
+from ringback.bots.media.payload import Codec
 from tests.callers import needs_address
 from tests.running import Server
 
@@ -36,7 +38,6 @@ def held(observed: Observed) -> None:
         assert -found.latency.error <= found.latency.median
     assert to_page.clocks.offset == -to_us.clocks.offset != 0.0
     assert 0 < to_us.clocks.error < 5.0
-    assert all(seen.stamp is None for seen in to_us.seen), "the stamps of a film say nothing"
 
 
 async def called(check: Check) -> Observed:
@@ -49,14 +50,20 @@ async def called(check: Check) -> Observed:
     return observed
 
 
-@pytest.mark.parametrize("codec", ["VP8", "H264"])
-async def test_both_ways_are_proved(server: Server, tmp_path: Path, codec: str) -> None:
-    check = Check(
-        server.url, partner="browser", seconds=5, artifacts=tmp_path, seed=3,
-        codec="H264" if codec == "H264" else "VP8",
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("partner", "codec"), [("browser", "VP8"), ("browser", "H264"), ("firefox", "VP8")]
+)
+async def test_both_ways_are_proved(
+    server: Server, tmp_path: Path, partner: Partner, codec: Codec
+) -> None:
+    check = Check(server.url, partner=partner, seconds=5, artifacts=tmp_path, seed=3, codec=codec)
     observed = await called(check)
     held(observed)
+    _, to_us = observed.directions
+    if partner == "browser":
+        assert all(seen.stamp is None for seen in to_us.seen), "the stamps of a film say nothing"
+    # What is painted in a page is what was meant.
+    assert median(seen.similarity for seen in to_us.seen if seen.similarity is not None) > 0.8
     page = observed.directions[0].receiver
     steps = {step.name for step in observed.steps if step.side == page}
     assert {"answered", "ice", "dtls", "packet", "picture", "sound"} <= steps
@@ -73,12 +80,29 @@ async def test_sound_alone(server: Server) -> None:
         assert figures(direction, observed).sound.identified >= 1
 
 
+async def test_h264_in_firefox_is_proved_or_said_to_be_missing(server: Server) -> None:
+    check = Check(server.url, partner="firefox", seconds=3, codec="H264")
+    missing: CannotCheck | None = None
+    try:
+        observed = await called(check)
+    except CannotCheck as error:
+        missing = error
+    else:
+        held(observed)
+    if missing is not None:
+        assert missing.code == "codec_missing"
+        assert "MOZ_GMP_PATH" in str(missing)
+
+
+@pytest.mark.parametrize(
+    ("partner", "words"), [("browser", "There is no Chromium"), ("firefox", "There is no Firefox")]
+)
 async def test_without_a_browser_it_says_what_is_missing(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, partner: Partner, words: str
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(CannotCheck, match="There is no Chromium") as caught:
-        await run(Check(server.url, partner="browser", seconds=1))
+    with pytest.raises(CannotCheck, match=words) as caught:
+        await run(Check(server.url, partner=partner, seconds=1))
     assert caught.value.code == "browser_missing"
 
 
