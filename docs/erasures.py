@@ -52,7 +52,7 @@ def measure(
 ) -> Row:  # fmt: skip
     """Code marked pictures as a call test does, decode them and read their marks."""
     width, height, pace = shape
-    encoder = PictureEncoder(codec, rate)
+    encoder = PictureEncoder(codec, rate, rate=pace)
     decoder = cast(VideoCodecContext, av.CodecContext.create(codec.lower(), "r"))
     decoder.thread_count = 1
     counts, size = Counter[str](), 0

@@ -6,6 +6,8 @@ and has read the mark knows what was sent, pixel by pixel.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +93,7 @@ class Scene:
         marks.paint(made, mark)
 
 
+@lru_cache(maxsize=8)
 def _waves(stream: int, width: int, height: int) -> Luma:
     """A texture twice as wide as a picture, which goes on where it ends."""
     dice = np.random.default_rng(stream)
@@ -105,4 +108,7 @@ def _waves(stream: int, width: int, height: int) -> Luma:
         total += np.multiply(np.sin(column), np.cos(row), out=part)
     low, high = total.min(), total.max()
     once = (_DARKEST + (total - low) * ((_BRIGHTEST - _DARKEST) / (high - low))).astype(np.uint8)
-    return np.concatenate((once, once), axis=1)
+    made = np.concatenate((once, once), axis=1)
+    # Who sends and who compares have it together.
+    made.flags.writeable = False
+    return made
