@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from tests.browser.codecs import only
 from tests.browser.firefox import Firefox, firefox
-from tests.browser.kept import FEW, Place, watch
-from tests.browser.person import PATIENCE
+from tests.browser.kept import FEW, Place, finished, parts, passes, watch
+from tests.browser.person import PATIENCE, NewPerson, connected
+from tests.browser.test_recording import ask, shows
 from tests.callers import needs_address
 
 pytestmark = needs_address
@@ -101,6 +102,37 @@ async def test_what_it_sends_is_recorded(place: Place, fay: Firefox, codec: str)
 
 def _ended(sidecar: Path) -> bool:
     return json.loads(sidecar.read_text())["ended"] is not None
+
+
+async def test_a_call_with_chromium_is_recorded(
+    place: Place, fay: Firefox, new_person: NewPerson
+) -> None:
+    ann = await new_person(place.url, "Ann")
+    await ann.open_calls()
+    name = await fay.open_calls(place.url)
+    await ann.call(name)
+    assert await fay.window.appears("#answer", PATIENCE)
+    await fay.press("Answer")
+    await connected(ann)
+    await ann.receives()
+    await ask(ann)
+    assert await fay.window.appears("#recording-question", PATIENCE)
+    await fay.press("Agree")
+    await shows(ann, "Recording")
+    assert await fay.window.appears("#recording-mark", PATIENCE)
+    await passes(ann, 4.0)
+    await ann.receives()
+    await fay.receives()
+    await ann.press("Hang up")
+    id = await finished(ann)
+    both = parts(place, id)
+    assert set(both) == {"Ann", name}
+    for part in both.values():
+        film = watch(place.recordings / id / part["file"])
+        assert film.codecs == {"vp8", "opus"}
+        assert film.moves >= FEW
+        assert film.seconds > 2.0
+        assert film.loud > 100
 
 
 # The last: the fake camera of Firefox shows nothing any more once it was turned off.
