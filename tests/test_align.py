@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -202,6 +203,41 @@ def test_a_new_source_counts_its_ticks_anew() -> None:
     frame = Frame("video", "VP8", b"", 5 + 90_000, 90_000, True, None, 3.03, 1, False)
     clock.came(frame)
     assert clock.place(frame) == pytest.approx(3.02, abs=0.02)
+
+
+def test_reports_that_name_a_tick_late_move_nothing_to_and_fro() -> None:
+    """As aiortc does: it names the moment at which a picture was sent, coded or not in time."""
+    person, dice = sender(1), random.Random(2)
+    placed: dict[Kind, list[float]] = {kind: [] for kind in RATES}
+    for second in range(60):
+        for kind in RATES:
+            late = dice.expovariate(1 / 0.03)
+            person.clocks[kind].report(
+                0, person.ticks(kind, second), person.wall(second + late),
+                second + late + person.delay(), RATES[kind],
+            )  # fmt: skip
+            placed[kind] += [person.place(kind, second + n / 15) for n in range(15)]
+    for kind, moments in placed.items():
+        # Before ten reports have come one may be the first that was hardly late.
+        steps = [after - before for before, after in itertools.pairwise(moments[150:])]
+        assert max(abs(step - 1 / 15) for step in steps) < 0.008, kind
+    apart = [abs(a - v) for a, v in zip(placed["audio"], placed["video"], strict=True)]
+    assert max(apart[150:]) < 0.020
+
+
+def test_a_first_report_that_names_a_tick_late_shortens_nothing() -> None:
+    """The coder of pictures took its time at first; only sound that was placed meanwhile lies too early."""
+    person = sender(1)
+    placed = [person.place("video", n / 15) for n in range(10)]
+    person.clocks["video"].report(
+        0, person.ticks("video", 0.6), person.wall(1.0), 1.02, RATES["video"]
+    )
+    person.report("audio", 1.0)
+    placed += [person.place("video", n / 15) for n in range(10, 30)]
+    person.report("video", 2.0)
+    placed += [person.place("video", n / 15) for n in range(30, 45)]
+    assert placed[-1] - placed[0] == pytest.approx(44 / 15, abs=0.03)
+    assert person.place("audio", 3.0) == pytest.approx(person.place("video", 3.0), abs=0.001)
 
 
 def test_the_shortest_way_is_forgotten_in_time() -> None:
