@@ -1,11 +1,11 @@
-"""Callers for tests: an aiortc peer with numbered pictures and a tone, and what it gets back."""
+"""Callers for tests: an aiortc peer with marked pictures and sounds, and what it gets back."""
 
 from __future__ import annotations
 
 import array
 import asyncio
 import fractions
-import math
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -24,13 +24,16 @@ from aiortc import (
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from av.video.frame import VideoFrame
 
+from ringback.bots.calltest.identity import identify
+from ringback.bots.calltest.marks import Mark
+from ringback.bots.calltest.observed import Direction, SeenPicture, SentPicture
 from ringback.bots.media.mirror import Mirror
 from ringback.bots.peer import Peer
+from tests.marked import RATE, SIZE, STREAM, Listener, mark_of, picture, read, sound, voice
 
-WIDTH, HEIGHT, CELLS = 160, 128, 8
-RATE = 15
-TONE = 500.0
 PATIENCE = 30.0
+# The first few are of files and bots.
+_streams = itertools.cycle(n for n in range(8, 1 << 12) if voice(n) >= 8)
 
 needs_address = pytest.mark.skipif(
     not any(ip.ip != "127.0.0.1" and ip.is_IPv4 for a in ifaddr.get_adapters() for ip in a.ips),
@@ -46,47 +49,16 @@ def mirror_of(peer: Peer) -> Mirror:
     return peer.plane
 
 
-def picture(number: int) -> VideoFrame:
-    """A picture that shows `number` (16 bits, black and white cells in two rows)."""
-    rows = []
-    for row in range(2):
-        bits = [number >> (row * CELLS + cell) & 1 for cell in range(CELLS)]
-        line = b"".join((b"\xeb" if bit else b"\x10") * (WIDTH // CELLS) for bit in bits)
-        rows.append(line * (HEIGHT // 2))
-    frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
-    frame.planes[0].update(_padded(b"".join(rows), frame.planes[0].line_size))
-    for plane in frame.planes[1:]:
-        plane.update(b"\x80" * plane.buffer_size)
-    return frame
-
-
-def _padded(luma: bytes, line: int) -> bytes:
-    lines = (luma[start : start + WIDTH] for start in range(0, len(luma), WIDTH))
-    return b"".join(part + bytes(line - WIDTH) for part in lines)
-
-
-def number_of(frame: VideoFrame) -> int:
-    """The number that a picture shows."""
-    plane = frame.planes[0]
-    luma = memoryview(plane)
-    number = 0
-    for row in range(2):
-        y = HEIGHT // 4 + row * HEIGHT // 2
-        for cell in range(CELLS):
-            x = cell * WIDTH // CELLS + WIDTH // CELLS // 2
-            number |= (luma[y * plane.line_size + x] > 128) << (row * CELLS + cell)
-    return number
-
-
 class Pictures(MediaStreamTrack):
-    """Numbered pictures, `RATE` a second, counted from `first`."""
+    """The pictures of a stream, `RATE` a second."""
 
     kind = "video"
 
-    def __init__(self, first: int = 0) -> None:
+    def __init__(self, stream: int = STREAM) -> None:
         super().__init__()
         self.sent = 0
-        self.first = first
+        self.stream = stream
+        self.noted: list[SentPicture] = []
         self._start = 0.0
         self._milestones: list[tuple[int, asyncio.Event]] = []
 
@@ -104,44 +76,38 @@ class Pictures(MediaStreamTrack):
                 event.set()
         self._start = self._start or time.monotonic()
         await asyncio.sleep(max(0.0, self._start + self.sent / RATE - time.monotonic()))
-        frame = picture(self.first + self.sent)
+        taken = time.monotonic()
+        self.noted.append(SentPicture(self.sent, taken))
+        frame = picture(self.sent, self.stream, at=taken)
         frame.pts = self.sent * 90000 // RATE
         frame.time_base = fractions.Fraction(1, 90000)
         self.sent += 1
         return frame
 
 
-class Tone(MediaStreamTrack):
-    """A tone of `TONE` Hz in parts of 20 ms."""
+class Sounds(MediaStreamTrack):
+    """The sounds of a stream in parts of 20 ms."""
 
     kind = "audio"
 
-    def __init__(self, rate: int = 48000) -> None:
+    def __init__(self, stream: int = STREAM) -> None:
         super().__init__()
-        self._rate = rate
+        self.stream = stream
         self._sent = 0
         self._start = 0.0
 
     async def recv(self) -> av.AudioFrame:
         """The next 20 ms, when they are due."""
         self._start = self._start or time.monotonic()
-        samples = self._rate // 50
-        await asyncio.sleep(max(0.0, self._start + self._sent / self._rate - time.monotonic()))
-        step = 2 * math.pi * TONE / self._rate
-        wave = array.array(
-            "h", (round(12000 * math.sin(step * (self._sent + n))) for n in range(samples))
-        )
-        frame = av.AudioFrame(format="s16", layout="mono", samples=samples)
-        frame.planes[0].update(wave.tobytes())
-        frame.sample_rate = self._rate
-        frame.pts = self._sent
-        frame.time_base = fractions.Fraction(1, self._rate)
-        self._sent += samples
+        await asyncio.sleep(max(0.0, self._start + self._sent / 48_000 - time.monotonic()))
+        frame = sound(self._sent, stream=self.stream)
+        self._sent += frame.samples
         return frame
 
 
 def pitch(frames: list[av.AudioFrame]) -> float:
-    """The pitch in Hz of what was heard, by its passages through zero; 0 for silence."""
+    """The pitch in Hz of what is a tone and no marked sound, by its passages through zero; 0 for
+    silence."""
     wave: array.array[int] = array.array("h")
     for frame in frames:
         channels = len(frame.layout.channels)
@@ -156,6 +122,7 @@ def pitch(frames: list[av.AudioFrame]) -> float:
 class Caller:
     """An aiortc peer that calls: `await caller.call(peer.answer)`, and look at what comes back.
 
+    Each has a stream of its own, by which what comes back is known.
     `video` and `audio` name codecs (`VP8`, `H264`, `opus`, `PCMU`, ...), None sends none.
     `servers` are STUN and TURN servers, `policy` says whether they alone are used.
     """
@@ -176,13 +143,17 @@ class Caller:
                 iceTransportPolicy=policy,
             )
         )
-        self.pictures = Pictures()
+        self.stream = next(_streams)
+        self.pictures = Pictures(self.stream)
+        self.way = Direction(
+            "caller", "caller", self.stream, ("video",), RATE, SIZE, sent=self.pictures.noted
+        )
         self.tracks: dict[str, MediaStreamTrack] = {}
         self.messages: asyncio.Queue[str | bytes] = asyncio.Queue()
         self.opened = asyncio.Event()
         self.pc.on("track", self._on_track)
         if audio is not None:
-            self.add(Tone(48000 if audio == "opus" else 8000), audio)
+            self.add(Sounds(self.stream), audio)
         if video is not None:
             self.add(self.pictures, video)
         # After the tracks: aiortc stops the common transport of a channel that came first.
@@ -229,13 +200,48 @@ class Caller:
         async with asyncio.timeout(PATIENCE):
             await done.wait()
 
-    async def numbers(self, count: int) -> list[int]:
-        """The numbers on the next pictures that come back."""
+    async def _frames(self, count: int) -> list[VideoFrame]:
         async with asyncio.timeout(PATIENCE):
             frames = [await self.tracks["video"].recv() for _ in range(count)]
-        return [number_of(frame) for frame in frames if isinstance(frame, VideoFrame)]
+        return [frame for frame in frames if isinstance(frame, VideoFrame)]
 
-    async def heard(self) -> float:
+    async def marks(self, count: int) -> list[Mark]:
+        """What the next pictures that come say; one that cannot be read is an error."""
+        return [mark_of(frame, None) for frame in await self._frames(count)]
+
+    async def numbers_of(self, stream: int, count: int) -> list[int]:
+        """Which pictures of a stream come next; one of another is an error."""
+        marks = await self.marks(count)
+        assert {mark.stream for mark in marks} == {stream}
+        return [mark.sequence for mark in marks]
+
+    async def numbers(self, count: int, *, damaged: int = 0) -> list[int]:
+        """Which of one's own pictures come back next. Of all that came back none may be somebody
+        else's, from another time, there twice or after a later one, and no more than `damaged`
+        unreadable: what aiortc shows of a picture when one that it builds on was lost."""
+        marks = [read(frame) for frame in await self._frames(count)]
+        now = time.monotonic()
+        for mark in marks:
+            stream, sequence, stamp = mark if mark is not None else (None, None, None)
+            self.way.seen.append(SeenPicture(now, now, stream, sequence, stamp, *SIZE))
+        found = identify(self.way)
+        wrong = found.strange, found.stale, found.repeats, found.reordered
+        assert not any(wrong), (wrong, self.way.seen[-count:])
+        assert found.erased <= damaged, self.way.seen[-count:]
+        return [mark.sequence for mark in marks if mark is not None]
+
+    async def hears(self, of: int | None = None) -> bool:
+        """Whether the next sound that comes back and is understood is of one's own stream, or
+        that named."""
+        listener = Listener()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                frame = await self.tracks["audio"].recv()
+                assert isinstance(frame, av.AudioFrame)
+                if found := listener.hear(frame):
+                    return found[0].stream == voice(self.stream if of is None else of)
+
+    async def pitch(self) -> float:
         """The pitch of half a second of what comes back, without the silence before it."""
         async with asyncio.timeout(PATIENCE):
             while True:

@@ -142,7 +142,3 @@ async def start(
 @pytest.fixture
 async def line(start: Start) -> Line:
     return await start()
-
-
-def growing(numbers: list[int]) -> bool:
-    return all(a < b for a, b in zip(numbers, numbers[1:], strict=False))

@@ -1,15 +1,12 @@
-"""Recordings to look at: real files with moving pictures and sound, laid where the recorder lays
+"""Recordings to look at: real files with marked pictures and sounds, laid where the recorder lays
 its own, and the entry that says whose they are."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import math
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +20,19 @@ from ringback.server.protocol import Consent, RecordingEnd
 from ringback.server.recording import Person, Recording
 from ringback.server.shelf import FOLDER, SIDECAR, VOICEMAIL_FOLDER
 from ringback.server.voicebox import VoiceMessage
+from tests.clips import clip
+from tests.marked import SIZE, picture
 from tests.running import Server
 
-RATE = 15
-SIZE = (160, 120)
-SOUND = 48_000
 START = 1_700_000_000_000
-
-
-def grey(shade: int) -> av.VideoFrame:
-    """A picture of one shade."""
-    frame = av.VideoFrame(*SIZE, "yuv420p")
-    for plane, value in zip(frame.planes, (shade, 128, 128), strict=True):
-        plane.update(bytes([value]) * plane.buffer_size)
-    return frame
-
-
-def film(path: Path, seconds: float, *, picture: bool = True, tone: float = 440.0) -> None:
-    """A WebM file with a picture that grows brighter (VP8) and a tone (Opus)."""
-    with av.open(str(path), "w", format="webm") as container:
-        video = container.add_stream("libvpx", rate=RATE) if picture else None
-        if video is not None:
-            video.width, video.height = SIZE
-            video.pix_fmt = "yuv420p"
-        audio = container.add_stream("libopus", rate=SOUND)
-        if video is not None:
-            for number in range(round(seconds * RATE)):
-                frame = grey(40 + number * 6 % 200)
-                frame.pts, frame.time_base = number, Fraction(1, RATE)
-                container.mux(video.encode(frame))
-            container.mux(video.encode())
-        for first in range(0, round(seconds * SOUND), 960):
-            turn = 2 * math.pi * tone / SOUND
-            wave = (round(8000 * math.sin(turn * n)) for n in range(first, first + 960))
-            sound = av.AudioFrame("s16", "mono", 960)
-            sound.planes[0].update(array("h", wave).tobytes())
-            sound.pts, sound.sample_rate, sound.time_base = first, SOUND, Fraction(1, SOUND)
-            container.mux(audio.encode(sound))
-        container.mux(audio.encode())
 
 
 def thumbnail(path: Path) -> None:
     """A small JPEG."""
     with av.open(str(path), "w", format="image2") as container:
         stream = container.add_stream("mjpeg", rate=1)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuvj420p"
-        container.mux(stream.encode(grey(150).reformat(format="yuvj420p")))
+        (stream.width, stream.height), stream.pix_fmt = SIZE, "yuvj420p"
+        container.mux(stream.encode(picture(0).reformat(format="yuvj420p")))
         container.mux(stream.encode())
 
 
@@ -89,7 +52,8 @@ def lay(data: Path, id: str, tapes: Sequence[Tape], *, shelf: str = FOLDER, **ch
     folder.mkdir(parents=True)
     participants = []
     for number, tape in enumerate(tapes, 1):
-        film(folder / f"{number}.webm", tape.seconds, picture=tape.picture, tone=330.0 * number)
+        video = "libvpx" if tape.picture else None
+        clip(folder / f"{number}.webm", video=video, seconds=tape.seconds, stream=number)
         part: dict[str, Any] = {
             "name": tape.name,
             "file": f"{number}.webm",

@@ -226,7 +226,7 @@ def test_reports_that_name_a_tick_late_move_nothing_to_and_fro() -> None:
 
 
 def test_a_first_report_that_names_a_tick_late_shortens_nothing() -> None:
-    """The coder of pictures took its time at first; only sound that was placed meanwhile lies too early."""
+    """The coder took its time at first: only sound placed meanwhile lies too early."""
     person = sender(1)
     placed = [person.place("video", n / 15) for n in range(10)]
     person.clocks["video"].report(

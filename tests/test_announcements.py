@@ -9,7 +9,7 @@ import pytest
 
 from ringback.bots import announcements
 from tests.callers import pitch
-from tests.test_recorder import play
+from tests.marked import play
 
 
 async def test_the_tone() -> None:
@@ -26,6 +26,5 @@ async def test_the_tone() -> None:
 def test_the_sentences_can_be_heard_and_go_out_as_they_are(path: Path) -> None:
     found = play(path)
     assert found.codecs == {"opus"}
-    assert 3 < sum(frame.samples for frame in found.sound) / 48_000 < 10
-    loud = max(abs(int(frame.to_ndarray().min())) for frame in found.sound)
-    assert 8_000 < loud < 32_768
+    assert 3 < found.seconds < 10
+    assert 0.25 < found.loudest < 1

@@ -12,26 +12,12 @@ from ringback import bots
 from ringback.bots.media.frames import Frame
 from ringback.bots.media.payload import Codec
 from ringback.bots.media.writing import CannotRecord, FileWriter
-from tests.callers import PATIENCE, TONE, needs_address, number_of, pitch
+from tests.callers import PATIENCE, needs_address
 from tests.clients import eventually
-from tests.lines import growing
+from tests.marked import growing, play
 from tests.robots import Host, host
 
 __all__ = ["host"]
-
-
-def pictures(path: Path) -> list[int]:
-    """The numbers on the pictures of a file."""
-    with av.open(str(path)) as container:
-        return [number_of(frame) for frame in container.decode(video=0)]
-
-
-def sound(path: Path) -> float:
-    """The pitch of the sound of a file, after its first tenth of a second."""
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
-        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
-    return pitch(frames[5:])
 
 
 @needs_address
@@ -50,13 +36,11 @@ async def test_a_recorder_in_a_few_lines(host: Host, tmp_path: Path, codec: str,
     await caller.pictures.reached(45)
     await phone.hang_up()
     await line.idle()
-    numbers = pictures(path)
-    assert len(numbers) >= 20
-    assert growing(numbers)
-    assert sound(path) == pytest.approx(TONE, rel=0.05)
-    with av.open(str(path)) as container:
-        assert container.duration is not None
-        assert container.duration / 1e6 == pytest.approx(len(numbers) / 15, abs=0.7)
+    found = play(path, caller.stream)
+    assert len(found.pictures) >= 20
+    assert growing(found.numbers)
+    assert found.sounds
+    assert found.duration == pytest.approx(len(found.pictures) / 15, abs=0.7)
 
 
 @needs_address

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import av
 import click
 import pytest
 from rich.console import Console
@@ -23,52 +21,34 @@ from ringback.bots.measure import Flow, Measured
 from ringback.bots.progress import Progress
 from ringback.server.identity import mint_bot_token
 from ringback.server.keys import SECRET
-from tests.callers import needs_address, number_of
+from tests.callers import needs_address
 from tests.clips import clip
 from tests.lines import Line, Start, start
-from tests.process import ROOT, environment
+from tests.marked import growing, play
+from tests.process import PATIENCE, ended, starting
 from tests.robots import Host, host
 
 __all__ = ["host", "start"]
-PATIENCE = 40.0
 
 Run = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
 async def run() -> AsyncIterator[Run]:
-    """Starts the command; what still runs at the end is killed."""
-    started: list[Process] = []
+    """Starts the command."""
+    async with starting("ringback", "call") as start:
 
-    async def begin(line: Line | str, *arguments: str, name: str | None = "carla") -> Process:
-        url = line if isinstance(line, str) else line.server.url
-        who = ["--as", name] if name is not None else []
-        made = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ringback", "call", url, *who, *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT,
-            env=environment(),
-        )  # fmt: skip
-        started.append(made)
-        return made
+        async def begin(line: Line | str, *arguments: str, name: str | None = "carla") -> Process:
+            url = line if isinstance(line, str) else line.server.url
+            who = ["--as", name] if name is not None else []
+            return await start(url, *who, *arguments)
 
-    yield begin
-    for made in started:
-        if made.returncode is None:
-            made.kill()
-        await made.communicate()
-
-
-async def end(process: Process) -> tuple[int, str, str]:
-    """The exit code and what was said."""
-    async with asyncio.timeout(PATIENCE):
-        out, errors = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), errors.decode()
+        yield begin
 
 
 async def said(process: Process) -> tuple[int, dict[str, Any]]:
     """The exit code and the JSON."""
-    code, out, errors = await end(process)
+    code, out, errors = await ended(process)
     assert out, errors
     found: dict[str, Any] = json.loads(out)
     return code, found
@@ -97,7 +77,7 @@ async def test_echo_is_called_and_media_flows_both_ways(start: Start, run: Run) 
 async def test_it_says_in_words_how_it_went(start: Start, run: Run) -> None:
     line = await start()
     process = await run(line, "--to", "echo", "--for", "1s", "--sound-only")
-    code, out, errors = await end(process)
+    code, out, errors = await ended(process)
     assert code == 0
     assert out == ""
     for words in (
@@ -121,10 +101,10 @@ async def test_a_file_is_played_to_its_end_and_what_comes_is_kept(
     code, told = await said(process)
     assert code == 0
     assert told["connected_ms"] + 2500 < told["ended_ms"] < told["connected_ms"] + 6000
-    with av.open(str(kept)) as container:
-        numbers = [number_of(frame) for frame in container.decode(video=0)]
-    assert len(numbers) >= 25
-    assert numbers == sorted(numbers)
+    found = play(kept)
+    assert len(found.pictures) >= 25
+    assert growing(found.numbers)
+    assert found.sounds
 
 
 @needs_address
@@ -163,7 +143,7 @@ async def test_ctrl_c_hangs_up(start: Start, run: Run) -> None:
     process = await run(line, "--to", "echo")
     await in_a_call(process)
     process.send_signal(signal.SIGINT)
-    _, _, errors = await end(process)
+    _, _, errors = await ended(process)
     assert "You hung up." in errors
     await line.idle()
 
@@ -176,7 +156,7 @@ async def test_an_exchange_that_goes_away_in_mid_call_does_not_hold_it(
     process = await run(line, "--to", "echo", "--for", "2s")
     await in_a_call(process)
     await line.server.stop()
-    code, _, errors = await end(process)
+    code, _, errors = await ended(process)
     assert code == 1
     assert "sound: opus," in errors
     assert "Media did not flow as it should." in errors
@@ -222,7 +202,7 @@ async def test_what_cannot_be_placed(
     start: Start, run: Run, arguments: list[str], name: str | None, words: str
 ) -> None:
     line = await start()
-    code, out, errors = await end(await run(line, *arguments, name=name))
+    code, out, errors = await ended(await run(line, *arguments, name=name))
     assert code == 2
     assert out == ""
     assert words in errors
@@ -231,7 +211,7 @@ async def test_what_cannot_be_placed(
 
 async def test_an_exchange_that_is_not_there(run: Run, unused_tcp_port: int) -> None:
     process = await run(f"http://127.0.0.1:{unused_tcp_port}", "--to", "echo")
-    code, _, errors = await end(process)
+    code, _, errors = await ended(process)
     assert code == 2
     assert "cannot be reached" in errors
     assert len(errors.splitlines()) == 1

@@ -4,116 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from fractions import Fraction
-from functools import partial
 
-import av
 import pytest
 from aiortc import RTCSessionDescription
 
-from ringback.bots.media.channel import Channel
 from ringback.bots.media.encoding import PictureEncoder
 from ringback.bots.media.endpoint import Endpoint
-from ringback.bots.media.frames import Frame, Kind
-from ringback.bots.media.incoming import Incoming
-from ringback.bots.media.outgoing import Outgoing
+from ringback.bots.media.frames import Kind
 from ringback.bots.media.parts import Certificate
 from ringback.bots.media.payload import Codec
 from ringback.bots.media.payload.h264 import START
 from ringback.bots.media.udp import Hub
 from ringback.bots.peer import BadOffer, Change, Peer
-from tests.callers import HEIGHT, PATIENCE, RATE, WIDTH, Caller, needs_address, number_of, picture
+from tests.callers import PATIENCE, Caller, needs_address
+from tests.ends import End, coded, ends, send, shown
+from tests.marked import picture
 
+__all__ = ["ends"]
 pytestmark = needs_address
-
-ENCODERS = {"VP8": "libvpx", "VP9": "libvpx-vp9", "H264": "libx264"}
-DECODERS = {"VP8": "vp8", "VP9": "vp9", "H264": "h264"}
-
-
-def coded(codec: Codec, count: int) -> list[tuple[bytes, bool]]:
-    """Numbered pictures, and whether each is a keyframe."""
-    encoder = av.CodecContext.create(ENCODERS[codec], "w")
-    assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-    encoder.time_base = Fraction(1, RATE)
-    encoder.options = (
-        {"tune": "zerolatency", "profile": "baseline"}
-        if codec == "H264"
-        else {"lag-in-frames": "0", "deadline": "realtime", "cpu-used": "8"}
-    )
-    packets = [p for n in range(count) for p in encoder.encode(_timed(n))] + encoder.encode(None)
-    return [(bytes(p), p.is_keyframe) for p in packets]
-
-
-def _timed(number: int) -> av.VideoFrame:
-    frame = picture(number)
-    frame.pts = number
-    return frame
-
-
-class End:
-    """A peer with an endpoint, what comes in and what can go out."""
-
-    def __init__(self, hub: Hub | None = None, **options: object) -> None:
-        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
-        self.channels: asyncio.Queue[Channel] = asyncio.Queue()
-        self.changes: asyncio.Queue[Change] = asyncio.Queue()
-        self.outgoing: dict[str, Outgoing] = {}
-        factory = partial(
-            Endpoint,
-            on_incoming=self._take,
-            on_outgoing=self._give,
-            on_channel=self.channels.put_nowait,
-            **options,  # type: ignore[arg-type]
-        )
-        certificate = Certificate.generateCertificate()
-        self.peer = Peer([], certificate, self.changes.put_nowait, hub=hub, plane=factory)
-
-    def _take(self, track: Incoming) -> None:
-        track.on_frame = self.frames.put_nowait
-
-    def _give(self, track: Outgoing) -> None:
-        self.outgoing[track.kind] = track
-
-    async def connected(self) -> list[Change]:
-        """The changes up to the connection."""
-        seen: list[Change] = []
-        async with asyncio.timeout(PATIENCE):
-            while not seen or seen[-1].state != "connected":
-                seen.append(await self.changes.get())
-        return seen
-
-
-@pytest.fixture
-async def ends() -> AsyncIterator[list[Peer]]:
-    """Whatever peers a test puts in here are closed at its end."""
-    made: list[Peer] = []
-    yield made
-    for peer in made:
-        await peer.close()
 
 
 async def call(caller: Peer, callee: Peer, channel: str | None = None) -> None:
     await caller.accept(await callee.answer(await caller.offer(["audio", "video"], channel)))
-
-
-async def send(track: Outgoing, frames: list[tuple[bytes, bool]]) -> None:
-    for number, (data, keyframe) in enumerate(frames):
-        assert track.send(data, number * 90000 // RATE, keyframe=keyframe)
-        await asyncio.sleep(0.01)
-
-
-async def shown(end: End, count: int, codec: str) -> list[int]:
-    decoder = av.CodecContext.create(DECODERS[codec], "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    numbers: list[int] = []
-    async with asyncio.timeout(PATIENCE):
-        for _ in range(count):
-            frame = await end.frames.get()
-            assert frame.codec == codec
-            numbers += [number_of(p) for p in decoder.decode(av.Packet(frame.data))]
-    return numbers + [number_of(p) for p in decoder.decode(None)]
 
 
 @pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import xml.etree.ElementTree as ET
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import StringIO
 from pathlib import Path
@@ -33,12 +32,11 @@ from ringback.bots.calltest.observed import (
 from ringback.bots.check_command import size
 from tests.callers import needs_address
 from tests.lines import Line, Start, start
-from tests.process import ROOT, environment
+from tests.process import PATIENCE, ended, starting
 from tests.robots import Host, host
 from tests.turn import ice_server, needs_turn, turn_server
 
 __all__ = ["host", "start"]
-PATIENCE = 60.0
 # A busy machine shows late pictures; what is asked here is whether they come.
 CALM = (
     "--fail", "freezes.still > 50s", "--fail", "skew.median > 9s", "--fail", "skew.median < -9s",
@@ -50,33 +48,21 @@ Run = Callable[..., Awaitable[Process]]
 
 @pytest.fixture
 async def run() -> AsyncIterator[Run]:
-    """Starts the command; what still runs at the end is killed."""
-    started: list[Process] = []
+    """Starts the command."""
+    async with starting("ringback", "check") as start:
 
-    async def begin(line: Line | str, *arguments: str, **environ: str) -> Process:
-        url = line if isinstance(line, str) else line.server.url
-        made = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ringback", "check", url, *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT,
-            env=environment(**environ),
-        )  # fmt: skip
-        started.append(made)
-        return made
+        async def begin(line: Line | str, *arguments: str, **environ: str) -> Process:
+            url = line if isinstance(line, str) else line.server.url
+            return await start(url, *arguments, **environ)
 
-    yield begin
-    for made in started:
-        if made.returncode is None:
-            made.kill()
-        await made.communicate()
+        yield begin
 
 
 async def end(process: Process) -> tuple[int, str]:
     """The exit code and what was said."""
-    async with asyncio.timeout(PATIENCE):
-        out, errors = await process.communicate()
-        assert process.returncode is not None
-        assert out == b""
-        return process.returncode, errors.decode()
+    code, out, errors = await ended(process)
+    assert out == ""
+    return code, errors
 
 
 async def verdict(run: Run, line: Line, *arguments: str) -> tuple[int, str]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
 
-from tests.callers import PATIENCE, needs_address
+from tests.callers import needs_address
 from tests.lines import Start, start
-from tests.process import ROOT, environment
+from tests.process import ended, starting
 from tests.turn import ice_server, needs_turn, turn_server
 
 __all__ = ["start"]
@@ -21,19 +18,8 @@ pytestmark = needs_address
 
 async def doctor(*arguments: str) -> tuple[int, str, str]:
     """Run it to its end: the exit code and what was said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ringback", "check", "doctor", *arguments,
-        stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment(),
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(3 * PATIENCE):
-            out, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+    async with starting("ringback", "check", "doctor") as begin:
+        return await ended(await begin(*arguments))
 
 
 async def test_all_is_well(start: Start) -> None:

@@ -17,11 +17,11 @@ from ringback.bots.leftovers import MARK
 from ringback.server import protocol as p
 from ringback.server.engine.base import EngineError
 from ringback.server.keys import EXCHANGE
-from tests.callers import TONE, Caller, Tone, needs_address, pitch
+from tests.callers import Caller, Sounds, needs_address
 from tests.clients import eventually
 from tests.mailboxes import NewBox, Town, new_box
+from tests.marked import play
 from tests.process import Process, running
-from tests.test_recorder import play
 
 __all__ = ["new_box"]
 pytestmark = needs_address
@@ -29,8 +29,8 @@ BRIEF = 10
 """Packets of sound that are far less than a second."""
 
 
-class Brief(Tone):
-    """A tone that soon falls silent for good."""
+class Brief(Sounds):
+    """Sound that soon ends for good."""
 
     async def recv(self) -> av.AudioFrame:
         if self._sent >= BRIEF * 960:
@@ -82,9 +82,9 @@ async def test_a_message_outlives_the_process_that_recorded_it(shop: Shop) -> No
     found = re.search(r"/voicemail/(\w+)/(1\.webm)", text)
     assert found is not None
     folder = shop.data / "voicemail" / found[1]
-    sound = play(folder / found[2]).sound
-    assert 1 <= sum(frame.samples for frame in sound) / 48_000 < 10
-    assert pitch(sound[20:]) == pytest.approx(TONE, rel=0.05)
+    played = play(folder / found[2], talk.caller.stream)
+    assert 1 <= played.seconds < 10
+    assert played.sounds
     await eventually(lambda: not (folder / MARK).exists(), patience=60)
 
 

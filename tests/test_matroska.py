@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
-from array import array
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
@@ -20,26 +15,10 @@ from ringback.bots.media import avc, ebml, matroska
 from ringback.bots.media.matroska import Block, MatroskaFile, Track
 from ringback.bots.media.mend import mend
 from ringback.bots.media.payload import Codec
-from tests.callers import number_of
-from tests.coded import coded_pictures
+from tests.coded import coded_pictures, coded_sounds
+from tests.marked import SIZE, begins, number_of, play
 
 SILENCE_OPUS = b"\xf8\xff\xfe"
-
-
-def coded_tone(seconds: float, pitch: float = 500.0) -> list[bytes]:
-    """A tone in Opus packets of 20 ms."""
-    encoder = av.CodecContext.create("libopus", "w")
-    assert isinstance(encoder, av.AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "s16"
-    coded: list[bytes] = []
-    for first in range(0, round(seconds * 48_000), 960):
-        frame = av.AudioFrame("s16", "mono", 960)
-        turn = 2 * math.pi * pitch / 48_000
-        wave = array("h", (round(8000 * math.sin(turn * n)) for n in range(first, first + 960)))
-        frame.planes[0].update(wave.tobytes())
-        frame.pts, frame.sample_rate, frame.time_base = first, 48_000, Fraction(1, 48_000)
-        coded += [bytes(packet) for packet in encoder.encode(frame)]
-    return coded
 
 
 def film(
@@ -50,21 +29,21 @@ def film(
     late: bool = False,
     keys: tuple[int, ...] = (0,),
 ) -> MatroskaFile:
-    """A file of numbered pictures, 15 a second, and a tone, not finished; with `late` the
+    """A file of marked pictures, 15 a second, and sounds, not finished; with `late` the
     pictures join after the first cluster."""
     made = MatroskaFile(path)
     audio = made.add("opus", None) if sound else None
     pictures = coded_pictures(codec, count=15 * seconds, keys=keys)
     video: Track | None = None
-    tone = coded_tone(seconds)
+    sounds = coded_sounds(seconds)
     for second in range(seconds):
         blocks = []
         if (second or not late) and video is None:
             private = avc.private(pictures[0]) if codec == "H264" else b""
-            video = made.add(codec, (160, 128), private)
+            video = made.add(codec, SIZE, private)
         if audio is not None:
             blocks += [
-                Block(audio.number, second * 1000 + n * 20, True, tone[second * 50 + n])
+                Block(audio.number, second * 1000 + n * 20, True, sounds[second * 50 + n])
                 for n in range(50)
             ]
         if video is not None:
@@ -79,30 +58,17 @@ def film(
     return made
 
 
-def played(path: Path) -> dict[str, Any]:
-    """What a player makes of a file: pictures by number, times, and the length of the sound."""
-    with av.open(str(path)) as container:
-        numbers, times, samples = [], [], 0
-        frames: Iterator[Any] = container.decode()
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                numbers.append(number_of(frame))
-                times.append(frame.time)
-            elif isinstance(frame, av.AudioFrame):
-                samples += frame.samples
-        duration = container.duration
-    return {"numbers": numbers, "times": times, "samples": samples, "duration": duration}
-
-
 @pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
 def test_what_went_in_comes_out(tmp_path: Path, codec: Codec) -> None:
     path = tmp_path / ("1" + matroska.suffix([codec, "opus"]))
     film(path, codec).finish()
-    found = played(path)
-    assert found["numbers"] == list(range(45))
-    assert found["times"] == pytest.approx([n / 15 for n in range(45)], abs=0.0015)
-    assert found["samples"] == pytest.approx(3 * 48_000, abs=2 * 960)
-    assert found["duration"] == pytest.approx(2_980_000, abs=1_000)
+    found = play(path)
+    assert found.numbers == list(range(45))
+    assert found.times == pytest.approx([n / 15 for n in range(45)], abs=0.0015)
+    assert [sound.number for sound in found.sounds] == list(range(6))
+    assert begins(found.sounds) == pytest.approx([0.0] * 6, abs=0.008)
+    assert found.seconds == pytest.approx(3, abs=0.04)
+    assert found.duration == pytest.approx(2.98, abs=0.001)
 
 
 def test_webm_says_so_and_holds_what_browsers_know() -> None:
@@ -129,9 +95,9 @@ def test_telephone_sound(tmp_path: Path, law: Codec) -> None:
 def test_a_camera_may_join_later(tmp_path: Path) -> None:
     path = tmp_path / "1.webm"
     film(path, late=True).finish()
-    found = played(path)
-    assert found["numbers"] == list(range(30))
-    assert found["times"][0] == pytest.approx(1.0, abs=0.002)
+    found = play(path)
+    assert found.numbers == list(range(30))
+    assert found.times[0] == pytest.approx(1.0, abs=0.002)
 
 
 @pytest.mark.parametrize("died", [False, True])
@@ -156,9 +122,9 @@ def test_players_seek_in_sound_alone(tmp_path: Path, died: bool) -> None:
     path = tmp_path / "1.webm"
     made = MatroskaFile(path)
     track = made.add("opus", None)
-    tone = coded_tone(5)
+    sounds = coded_sounds(5)
     for second in range(5):
-        part = tone[second * 50 : second * 50 + 50]
+        part = sounds[second * 50 : second * 50 + 50]
         made.write(
             [Block(track.number, second * 1000 + n * 20, True, d) for n, d in enumerate(part)]
         )
@@ -177,7 +143,7 @@ def test_players_seek_in_sound_alone(tmp_path: Path, died: bool) -> None:
 def test_a_file_plays_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "1.webm"
     made = film(path, seconds=2)
-    assert played(path)["numbers"] == list(range(30))
+    assert play(path).numbers == list(range(30))
     assert path.stat().st_size == made.bytes
     made.finish()
 
@@ -187,7 +153,7 @@ def test_nothing_is_left_of_a_file_without_content(tmp_path: Path) -> None:
     made.abandon()
     assert list(tmp_path.iterdir()) == []
     film(tmp_path / "2.webm", seconds=1).abandon()
-    assert len(played(tmp_path / "2.webm")["numbers"]) == 15
+    assert len(play(tmp_path / "2.webm").numbers) == 15
 
 
 def test_no_file_stays_that_could_not_be_begun(
@@ -211,7 +177,7 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
 def test_players_pass_over_what_is_noted_between_blocks(tmp_path: Path) -> None:
     path, pictures = tmp_path / "1.webm", coded_pictures("VP8", count=15)
     made = MatroskaFile(path)
-    track = made.add("VP8", (160, 128))
+    track = made.add("VP8", SIZE)
     for first in (0, 5, 10):
         made.write(
             [
@@ -220,7 +186,7 @@ def test_players_pass_over_what_is_noted_between_blocks(tmp_path: Path) -> None:
             ]
         )
     made.finish()
-    assert played(path)["numbers"] == list(range(15))
+    assert play(path).numbers == list(range(15))
     assert mend(path)[1] == [b"note %d" % n for n in range(15) if n % 2]
 
 

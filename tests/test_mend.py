@@ -16,7 +16,8 @@ from ringback.bots.media.mend import mend
 from ringback.bots.media.sidecar import Gap, Participant, Sidecar, gap_note, gaps_noted
 from tests.callers import PATIENCE
 from tests.coded import coded_pictures
-from tests.test_matroska import film, played
+from tests.marked import SIZE, play
+from tests.test_matroska import film
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,9 +26,9 @@ def test_a_file_whose_writer_died_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "1.webm"
     film(path, seconds=3).abandon()
     assert mend(path) == (2980, [])
-    found = played(path)
-    assert found["numbers"] == list(range(45))
-    assert found["duration"] == pytest.approx(2_980_000, abs=1_000)
+    found = play(path)
+    assert found.numbers == list(range(45))
+    assert found.duration == pytest.approx(2.98, abs=0.001)
 
 
 def test_a_finished_file_stays_as_it_is(tmp_path: Path) -> None:
@@ -63,10 +64,10 @@ def test_wherever_it_is_cut_off_the_rest_plays(
     last, _ = mend(path)
     if last == 0:
         return
-    found = played(path)
-    assert found["numbers"] == list(range(len(found["numbers"])))
+    found = play(path)
+    assert found.numbers == list(range(len(found.numbers)))
     # At most the cluster that was cut off, of one second, is missing.
-    assert len(found["numbers"]) >= 15 * math.floor(cut * 3 * 0.9) - 15
+    assert len(found.numbers) >= 15 * math.floor(cut * 3 * 0.9) - 15
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\x1a\x45\xdf\xa3" + bytes(9000)])
@@ -131,12 +132,12 @@ async def test_what_was_missing_when_the_process_was_killed_is_noted(tmp_path: P
     [before] = sidecar.read(folder).participants
     assert before.gaps == []
     [part] = repair.repair(folder).participants
-    found = played(folder / part.file)
-    assert found["numbers"] == [*range(15), *range(30, 60)]
+    found = play(folder / part.file)
+    assert found.numbers == [*range(15), *range(30, 60)]
     [gap] = part.gaps
     assert (gap.kind, gap.why) == ("video", "lost")
-    assert gap.at_ms == pytest.approx(found["times"][14] * 1000, abs=1)
-    assert gap.at_ms + gap.ms == pytest.approx(found["times"][15] * 1000, abs=1)
+    assert gap.at_ms == pytest.approx(found.times[14] * 1000, abs=1)
+    assert gap.at_ms + gap.ms == pytest.approx(found.times[15] * 1000, abs=1)
     assert sidecar.read(folder).participants == [part]
 
 
@@ -146,7 +147,7 @@ def left_behind(folder: Path, gaps: list[Gap], part: Participant) -> Participant
     folder.mkdir()
     pictures = coded_pictures("VP8", count=15)
     made = matroska.MatroskaFile(folder / "1.webm")
-    track = made.add("VP8", (160, 128))
+    track = made.add("VP8", SIZE)
     notes = [*map(gap_note, gaps)]
     for n, data in enumerate(pictures):
         note = notes.pop(0) if n and notes else b""

@@ -14,9 +14,8 @@ from ringback.bots.media.frames import Frame
 from ringback.bots.media.part import Item, PartFile, Told, Took
 from ringback.bots.media.sidecar import Participant
 from ringback.bots.media.timeline import TimeLine
-from tests.coded import coded_pictures
-from tests.flashes import FLASHES, RATE, flash_and_beep, seen_and_heard
-from tests.test_matroska import coded_tone, played
+from tests.coded import coded_pictures, coded_sounds
+from tests.marked import RATE, SIZE, begins, play
 
 VIDEO, AUDIO = (1, "0"), (1, "1")
 
@@ -29,20 +28,20 @@ class Part:
         self.line = line or TimeLine(1000.0)
         self.file = PartFile(folder, number, self.about, self.line)
         self.pictures = coded_pictures("VP8", count=60, keys=(0, 30))
-        self.tone = coded_tone(4)
+        self.sounds = coded_sounds(4)
 
     def picture(
         self, number: int, arrived: float, *, gap: bool = False, dropped: bool = False
     ) -> Took:
         frame = Frame(
             "video", "VP8", self.pictures[number], 2**32 + number * 6000, 90_000,
-            number in (0, 30), (160, 128) if number in (0, 30) else None, arrived, 0, gap,
+            number in (0, 30), SIZE if number in (0, 30) else None, arrived, 0, gap,
         )  # fmt: skip
         return Took(VIDEO, frame, dropped)
 
     def sound(self, number: int, arrived: float) -> Took:
         frame = Frame(
-            "audio", "opus", self.tone[number], 7 + number * 960, 48_000, True, None, arrived, 0,
+            "audio", "opus", self.sounds[number], 7 + number * 960, 48_000, True, None, arrived, 0,
             False,
         )  # fmt: skip
         return Took(AUDIO, frame)
@@ -119,10 +118,10 @@ def test_pictures_and_sounds_made_together_lie_together(tmp_path: Path) -> None:
         firsts = [next(iter(container.demux(s))).pts for s in container.streams]
         # One demuxer gives the streams in turn: the first packets of both lie at the beginning.
         assert firsts[0] == 0
-    found = played(path)
-    assert found["numbers"] == list(range(45))
-    assert found["times"][0] == 0
-    assert found["samples"] == pytest.approx(150 * 960, abs=960)
+    found = play(path)
+    assert found.numbers == list(range(45))
+    assert found.times[0] == 0
+    assert found.seconds == pytest.approx(3.0, abs=0.02)
 
 
 def test_the_file_tells_where_it_lies_and_what_is_in_it(tmp_path: Path) -> None:
@@ -135,7 +134,7 @@ def test_the_file_tells_where_it_lies_and_what_is_in_it(tmp_path: Path) -> None:
     assert about.bytes == path.stat().st_size
     assert about.video is not None
     assert (about.video.codec, about.video.frames) == ("VP8", 45)
-    assert (about.video.width, about.video.height) == (160, 128)
+    assert (about.video.width, about.video.height) == SIZE
     assert about.audio is None
     assert about.gaps == []
     [point] = about.clock
@@ -154,7 +153,7 @@ def test_gaps_are_noted(tmp_path: Path, why: Literal["lost", "dropped"]) -> None
     assert (gap.kind, gap.why) == ("video", why)
     assert gap.at_ms == pytest.approx(14_000 / 15, abs=2)
     assert gap.ms == pytest.approx(2000 - 14_000 / 15, abs=2)
-    assert played(path)["numbers"] == [*range(15), 30, 31]
+    assert play(path).numbers == [*range(15), 30, 31]
 
 
 def test_of_very_many_gaps_the_later_are_counted(
@@ -176,8 +175,8 @@ def test_what_was_made_in_a_pause_is_not_kept(tmp_path: Path) -> None:
     part.line.resume(1002.0)
     part.file.take([*reports(1000.0), *(part.picture(n, 1000 + n / 15) for n in range(45))], 1010.0)
     path = part.finish()
-    found = played(path)
-    assert found["numbers"][:15] == list(range(15))
+    found = play(path)
+    assert found.numbers[:15] == list(range(15))
     assert part.about.duration_ms == pytest.approx(1000 + 14_000 / 15, abs=70)
 
 
@@ -227,7 +226,7 @@ def test_times_in_a_file_only_grow(tmp_path: Path) -> None:
     part.file.take(
         [*reports(1000.0), *(part.picture(n, 1000.8 + n / 15) for n in range(20, 60))], 1020
     )
-    times = played(part.finish())["times"]
+    times = play(part.finish()).times
     assert all(a < b for a, b in zip(times, times[1:], strict=False))
     assert len(times) == 60
 
@@ -242,7 +241,7 @@ def test_a_first_report_that_was_late_moves_the_whole_file(tmp_path: Path) -> No
     assert part.about.offset_ms == pytest.approx(178, abs=1)
     second = Told(VIDEO, 0, 2**32 + 90_000, 3.9e9 + 1, 1001.002, 90_000)
     part.file.take([second, *(part.picture(n, 1000.25 + n / 15) for n in range(12, 30))], 1010.0)
-    times = played(part.finish())["times"]
+    times = play(part.finish()).times
     assert part.about.offset_ms == pytest.approx(2, abs=1)
     assert times == pytest.approx([n / 15 for n in range(30)], abs=0.002)
 
@@ -260,7 +259,7 @@ def test_a_later_leg_leaves_what_was_recorded_before_in_its_place(tmp_path: Path
     items = [Told(leg, 0, 2**32 + 90_000, 5e9 + 1, 1011.0, 90_000)]
     items += [part.picture(n, 1010.2 + n / 15)._replace(key=leg) for n in range(30, 45)]
     part.file.take(items, 1020.0)
-    times = played(part.finish())["times"]
+    times = play(part.finish()).times
     assert part.about.offset_ms == pytest.approx(0, abs=1)
     assert times[:15] == pytest.approx([n / 15 for n in range(15)], abs=0.002)
     assert times[-1] == pytest.approx(10 + 44 / 15, abs=0.002)
@@ -271,9 +270,10 @@ def came(item: Item) -> float:
 
 
 @pytest.mark.parametrize("hours", [0, 1])
-def test_flash_and_beep_are_together_after_an_hour_too(tmp_path: Path, hours: int) -> None:
-    """Both people see the flash; their clocks and sound cards drift by 100 ppm, apart."""
-    line, clip, dice = TimeLine(1000.0), flash_and_beep(), random.Random(1)
+def test_pictures_and_sounds_are_together_after_an_hour_too(tmp_path: Path, hours: int) -> None:
+    """Two people send the same at once; their clocks and sound cards drift by 100 ppm, apart."""
+    line, dice = TimeLine(1000.0), random.Random(1)
+    pictures, sounds = coded_pictures("VP8", 6 * RATE), coded_sounds(6)
     began = 3590.0 * hours
     found = []
     for number, drift in ((1, 100e-6), (2, -100e-6)):
@@ -293,16 +293,14 @@ def test_flash_and_beep_are_together_after_an_hour_too(tmp_path: Path, hours: in
             for key, rate in ((VIDEO, 90_000), (AUDIO, 48_000)):
                 arrived = 1000 + second + delay()
                 told.append(Told(key, 0, ticks(rate, second), ntp(second), arrived, rate))
-        sounds = [(n / 50, data) for n, data in enumerate(clip.sounds)]
-        pictures = [(n / RATE, data) for n, data in enumerate(clip.pictures)]
         frames = [
             Took(VIDEO, Frame("video", "VP8", data, ticks(90_000, began + at), 90_000, at == 0,
-                              (64, 48), 1000 + began + at + delay() + 0.1, 0, False))
-            for at, data in pictures
+                              SIZE, 1000 + began + at + delay() + 0.1, 0, False))
+            for at, data in ((n / RATE, data) for n, data in enumerate(pictures))
         ] + [
             Took(AUDIO, Frame("audio", "opus", data, ticks(48_000, began + at), 48_000, True,
                               None, 1000 + began + at + delay(), 0, False))
-            for at, data in sounds
+            for at, data in ((n / 50, data) for n, data in enumerate(sounds))
         ]  # fmt: skip
         part.file.take([t for t in told if t.arrived < 1000 + began], 1000 + began)
         items: list[Item] = sorted(
@@ -310,13 +308,12 @@ def test_flash_and_beep_are_together_after_an_hour_too(tmp_path: Path, hours: in
             key=came,
         )
         part.file.take(items, 1000 + began + 20)
-        flashes, beeps = seen_and_heard(part.finish())
-        shift = part.about.offset_ms / 1000
-        found.append(([at + shift for at in flashes], [at + shift for at in beeps]))
-    for flashes, beeps in found:
-        assert len(flashes) == len(beeps) == len(FLASHES)
-        # The coder delays sound by 2.5 ms at most.
-        skews = [beep - flash for flash, beep in zip(flashes, beeps, strict=True)]
-        assert max(map(abs, skews)) < 0.020, skews
-    for one, other in zip(found[0][0], found[1][0], strict=True):
-        assert abs(one - other) < 0.020
+        found.append((play(part.finish()), part.about.offset_ms / 1000))
+    begun = []
+    for played, offset in found:
+        assert played.numbers == list(range(6 * RATE))
+        assert [sound.number for sound in played.sounds] == list(range(12))
+        begun += [at + offset for at in begins(played.sounds)]
+        begun += [at + offset - number / RATE for number, at in enumerate(played.times)]
+    # The coder delays sound by 6.5 ms.
+    assert max(begun) - min(begun) < 0.020

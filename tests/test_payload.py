@@ -25,8 +25,8 @@ from ringback.bots.media.payload import (
     sound,
     vp9,
 )
+from tests.marked import SIZE, number_of
 
-from .callers import number_of
 from .coded import coded_pictures, decoded, video_encoder
 
 VIDEO: tuple[Codec, ...] = ("VP8", "VP9", "H264")
@@ -70,7 +70,7 @@ def test_pictures_come_through_packets(codec: Codec, most: int) -> None:
         whole = assemble(codec, packets)
         assert whole.data == (annex_b(data) if codec == "H264" else data)
         assert whole.keyframe == (number in KEYS)
-        assert whole.size == ((160, 128) if number in KEYS else None)
+        assert whole.size == (SIZE if number in KEYS else None)
         back.append(whole.data)
     assert [number_of(frame) for frame in decoded(codec, back)] == list(range(12))
 
@@ -204,7 +204,7 @@ def test_every_vp8_descriptor_is_passed_over(extended: str) -> None:
         vp8_descriptor(extended, True) + data[:50],
         vp8_descriptor(extended, False) + data[50:],
     ]
-    assert assemble("VP8", packets) == Picture(data, True, (160, 128))
+    assert assemble("VP8", packets) == Picture(data, True, SIZE)
     for length in range(len(vp8_descriptor(extended, True)) + 1):
         assert not begins("VP8", packets[0][:length])
 
@@ -258,9 +258,18 @@ def test_vp9_layers_of_one_timestamp_are_one_superframe(flexible: bool) -> None:
     assert again.keyframe
 
 
-@pytest.mark.parametrize(("first", "width"), [("small", 1), ("busy", 2)])
-def test_a_vp9_superframe_ends_in_an_index(first: str, width: int) -> None:
-    frames = [busy("VP9") if first == "busy" else coded("VP9")[0], *coded("VP9")[1:3]]
+def still() -> list[bytes]:
+    """Pictures of a few bytes."""
+    encoder = video_encoder("VP9", 64, 48)
+    frames = [blank(64, 48, "yuv420p") for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.pts = number
+    return [bytes(packet) for frame in frames for packet in encoder.encode(frame)]
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_vp9_superframe_ends_in_an_index(width: int) -> None:
+    frames = still() if width == 1 else coded("VP9")[:3]
     data = assemble("VP9", vp9_packets(frames)).data
     marker = bytes([0xC0 | (width - 1) << 3 | 2])
     lengths = b"".join(len(frame).to_bytes(width, "little") for frame in frames)

@@ -25,8 +25,9 @@ from ringback.bots.media.sidecar import Participant, Reason, Sidecar, Sound
 from ringback.bots.media.writer import Full, Writer
 from ringback.server.protocol import Consent
 from tests.callers import PATIENCE
-from tests.coded import coded_pictures
-from tests.test_matroska import coded_tone, film, played
+from tests.coded import coded_pictures, coded_sounds
+from tests.marked import SIZE, play
+from tests.test_matroska import film
 from tests.tracks import section
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,7 @@ class Sender:
             track.configure(section(track.kind))
             self.take(track)
         self.pictures = coded_pictures("VP8", count=60, keys=(0, 30))
-        self.tone = coded_tone(4)
+        self.sounds = coded_sounds(4)
         self.began = time.monotonic()
 
     def picture(self, number: int, data: bytes | None = None, *, gap: bool = False) -> None:
@@ -53,13 +54,13 @@ class Sender:
         keyframe = number in (0, 30)
         self.video.on_frame(
             Frame("video", "VP8", data or self.pictures[number], number * 6000, 90_000, keyframe,
-                  (160, 128) if keyframe else None, self.began + number / 15, 0, gap)
+                  SIZE if keyframe else None, self.began + number / 15, 0, gap)
         )  # fmt: skip
 
     def sound(self, number: int) -> None:
         assert self.audio.on_frame is not None
         self.audio.on_frame(
-            Frame("audio", "opus", self.tone[number], number * 960, 48_000, True, None,
+            Frame("audio", "opus", self.sounds[number], number * 960, 48_000, True, None,
                   self.began + number / 50, 0, False)
         )  # fmt: skip
 
@@ -105,8 +106,8 @@ async def test_what_came_is_in_the_files_and_told_beside_them(make: Make, tmp_pa
     assert about.ended is not None
     [part] = about.participants
     assert (part.name, part.file, part.thumbnail) == ("ann", "1.webm", "1.jpg")
-    found = played(tmp_path / "r1" / part.file)
-    assert found["numbers"] == list(range(30))
+    found = play(tmp_path / "r1" / part.file)
+    assert found.numbers == list(range(30))
     assert sorted(path.name for path in (tmp_path / "r1").iterdir()) == [
         "1.jpg", "1.webm", "recording.json",
     ]  # fmt: skip
@@ -144,8 +145,8 @@ async def test_a_camera_that_takes_the_place_of_another_goes_on_in_its_track(
     await recording.close()
     [part] = kept(tmp_path).participants
     assert part.keyframe_requests >= 3
-    found = played(tmp_path / "r1" / part.file)
-    assert found["numbers"] == list(range(30)) * 4
+    found = play(tmp_path / "r1" / part.file)
+    assert found.numbers == list(range(30)) * 4
     assert len(sender.part.file._tracks) == 2, "players show one track of pictures only"
 
 
@@ -207,7 +208,7 @@ async def test_two_have_a_file_each(make: Make, tmp_path: Path) -> None:
     parts = kept(tmp_path).participants
     assert [(part.name, part.file) for part in parts] == [("ann", "1.webm"), ("ben", "2.webm")]
     for part in parts:
-        assert played(tmp_path / "r1" / part.file)["numbers"] == list(range(30))
+        assert play(tmp_path / "r1" / part.file).numbers == list(range(30))
 
 
 async def test_who_sent_nothing_has_no_file(make: Make, tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ async def test_in_a_pause_nothing_is_kept_and_pictures_go_on_with_a_keyframe(
         sender.picture(number)
     await recording.close()
     about = kept(tmp_path)
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == list(range(30, 45))
+    assert play(tmp_path / "r1" / "1.webm").numbers == list(range(30, 45))
     [part] = about.participants
     assert part.gaps == []
     assert part.audio is None
@@ -261,9 +262,9 @@ async def test_another_leg_goes_on_in_the_same_file(make: Make, tmp_path: Path) 
         second.picture(number)
     await recording.close()
     [part] = kept(tmp_path).participants
-    found = played(tmp_path / "r1" / part.file)
-    assert found["numbers"] == [*range(15), *range(15)]
-    assert all(a < b for a, b in zip(found["times"], found["times"][1:], strict=False))
+    found = play(tmp_path / "r1" / part.file)
+    assert found.numbers == [*range(15), *range(15)]
+    assert all(a < b for a, b in zip(found.times, found.times[1:], strict=False))
 
 
 # --- ends by itself -------------------------------------------------------------------------
@@ -302,7 +303,7 @@ async def test_a_limit_ends_it_and_what_there_was_is_kept(
     assert not recording.keeps
     await recording.close()
     assert kept(tmp_path).reason == reason
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == list(range(30))
+    assert play(tmp_path / "r1" / "1.webm").numbers == list(range(30))
 
 
 Usage = namedtuple("Usage", "total used free")
@@ -326,7 +327,7 @@ async def test_when_room_runs_out_it_ends_in_time(
     assert await ends.reason() == "disk_full"
     await recording.close()
     assert kept(tmp_path).reason == "disk_full"
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == list(range(30))
+    assert play(tmp_path / "r1" / "1.webm").numbers == list(range(30))
 
 
 async def test_a_full_disk_costs_what_comes_and_nothing_else(
@@ -365,11 +366,11 @@ async def test_a_full_disk_costs_what_comes_and_nothing_else(
     await recording.close()
     await other.close()
     monkeypatch.setattr(matroska, "put", put)
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == list(range(15))
+    assert play(tmp_path / "r1" / "1.webm").numbers == list(range(15))
     assert mend(tmp_path / "r1" / "1.webm")[0] > 0
     assert kept(tmp_path).reason == "disk_full"
     assert kept(tmp_path, "r2").reason == "stopped"
-    assert played(tmp_path / "r2" / "1.webm")["numbers"] == list(range(30))
+    assert play(tmp_path / "r2" / "1.webm").numbers == list(range(30))
 
 
 async def test_a_fault_of_ours_ends_it_as_failed(
@@ -405,7 +406,7 @@ async def test_a_disk_that_does_not_keep_up_costs_pictures_not_memory(
         sender.picture(number)
     await recording.close()
     [part] = kept(tmp_path).participants
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == [0, 1, 2, 30, 31, 32]
+    assert play(tmp_path / "r1" / "1.webm").numbers == [0, 1, 2, 30, 31, 32]
     [gap] = part.gaps
     assert (gap.kind, gap.why) == ("video", "dropped")
 
@@ -472,7 +473,7 @@ async def test_a_killed_process_loses_less_than_two_seconds_and_the_next_finishe
     child.send_signal(signal.SIGKILL)
     await child.communicate()
     assert [path.name for path in repair.unfinished(tmp_path)] == ["r1"]
-    before = played(tmp_path / "r1" / "1.webm")["numbers"]
+    before = play(tmp_path / "r1" / "1.webm").numbers
     assert before == list(range(len(before)))
     # Sender reports never came, so frames were held as long as they ever are.
     assert len(before) >= 55 - 2 * 15
@@ -487,7 +488,7 @@ async def test_a_killed_process_loses_less_than_two_seconds_and_the_next_finishe
     assert part.video is not None
     assert part.video.frames == len(before), "also what came after the last note"
     assert part.duration_ms == pytest.approx((len(before) - 1) / 15 * 1000, abs=5)
-    assert played(tmp_path / "r1" / "1.webm")["numbers"] == before
+    assert play(tmp_path / "r1" / "1.webm").numbers == before
 
 
 async def test_what_cannot_be_repaired_is_said_and_left(

@@ -7,7 +7,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 
 import av
 import pytest
@@ -20,9 +19,10 @@ from ringback.bots.media.payload import Codec
 from ringback.bots.peer import Change, Peer
 from ringback.server import protocol as p
 from ringback.server.recording import VERSION
-from tests.callers import HEIGHT, PATIENCE, RATE, WIDTH, needs_address, number_of, picture
+from tests.callers import PATIENCE, needs_address
 from tests.coded import video_encoder
 from tests.lines import Phone
+from tests.marked import RATE, picture, play
 from tests.test_recorder import NewStudio, Studio, studio
 
 __all__ = ["NewStudio", "studio"]
@@ -79,7 +79,7 @@ class Camera:
         assert self._track is not None
         encoder, self._wanted = video_encoder(self.codec, *size), True
         for _ in range(count):
-            frame = picture(self.sent).reformat(width=size[0], height=size[1])
+            frame = picture(self.sent, size=size)
             frame.pts = self.sent * 90_000 // RATE
             if self._wanted:
                 frame.pict_type = av.video.frame.PictureType.I
@@ -116,16 +116,6 @@ async def camera() -> AsyncIterator[Callable[[Codec], Camera]]:
         await one.peer.close()
 
 
-def decoded(path: Path) -> list[tuple[int, Size]]:
-    """The number on each picture of a file, and its size."""
-    found = []
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            small = frame.reformat(width=WIDTH, height=HEIGHT, format="yuv420p")
-            found.append((number_of(small), (frame.width, frame.height)))
-    return found
-
-
 @pytest.mark.parametrize("codec", ["VP8", "VP9", "H264"])
 async def test_another_size_in_mid_call(
     studio: NewStudio, camera: Callable[[Codec], Camera], codec: Codec
@@ -142,7 +132,7 @@ async def test_another_size_in_mid_call(
     assert part.video is not None
     assert (part.video.codec, part.video.width, part.video.height) == (codec, 320, 256)
     assert part.gaps == []
-    found = decoded(folder / part.file)
-    numbers = [number for number, _ in found]
-    assert numbers == list(range(numbers[0], numbers[0] + part.video.frames))
-    assert list(dict.fromkeys(size for _, size in found)) == sizes
+    found = play(folder / part.file)
+    first = found.numbers[0]
+    assert found.numbers == list(range(first, first + part.video.frames))
+    assert list(dict.fromkeys(picture.size for picture in found.pictures)) == sizes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import ifaddr
@@ -19,9 +18,10 @@ from ringback.bots.media.udp import Hub
 from ringback.bots.peer import Peer, ice_servers
 from ringback.server.protocol import Candidate
 from tests.callers import Caller, mirror_of, needs_address
-from tests.test_calling import End, coded, send, shown
+from tests.ends import End, coded, ends, send, shown
 from tests.turn import ice_server, needs_turn, turn_server
 
+__all__ = ["ends"]
 pytestmark = needs_address
 
 PICTURES = 20
@@ -34,15 +34,6 @@ needs_ipv6 = pytest.mark.skipif(
     ),
     reason="needs an IPv6 address",
 )
-
-
-@pytest.fixture
-async def ends() -> AsyncIterator[list[Peer]]:
-    """Whatever peers a test puts in here are closed at its end."""
-    made: list[Peer] = []
-    yield made
-    for peer in made:
-        await peer.close()
 
 
 def new_end() -> End:
@@ -69,10 +60,11 @@ async def test_two_peers_of_ours_meet_over_it(ends: list[Peer], family: int) -> 
         answer = only(await callee.peer.answer(offer), family)
         await caller.peer.accept(relay.answered(answer))
         await asyncio.gather(caller.connected(), callee.connected())
-        pictures = coded("VP8", PICTURES)
-        for end, other in ((caller, callee), (callee, caller)):
-            track = end.outgoing["video"]
-            numbers, _ = await asyncio.gather(shown(other, PICTURES, "VP8"), send(track, pictures))
+        for stream, end, other in ((1, caller, callee), (2, callee, caller)):
+            pictures = coded("VP8", PICTURES, stream)
+            numbers, _ = await asyncio.gather(
+                shown(other, PICTURES, "VP8", stream), send(end.outgoing["video"], pictures)
+            )
             assert numbers == list(range(PICTURES))
         for lane in (relay.up, relay.down):
             assert lane.counts["media"] >= PICTURES

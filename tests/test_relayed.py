@@ -12,7 +12,7 @@ from ringback.bots.media.parts import Certificate
 from ringback.bots.media.udp import Share
 from ringback.bots.peer import Peer, ice_servers
 from ringback.server.protocol import IceServer
-from tests.callers import TONE, Caller, needs_address
+from tests.callers import Caller, needs_address
 from tests.turn import ice_server, needs_turn, turn_server
 
 pytestmark = [needs_address, needs_turn]
@@ -43,7 +43,7 @@ async def test_a_bot_that_only_a_relay_reaches(
         return relayed_only(answered)
 
     await caller.call(answer)
-    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert await caller.hears()
     numbers = await caller.numbers(5)
     assert numbers == sorted(numbers)
     assert peer.report("c").pair == "relay/host"
@@ -59,7 +59,7 @@ async def test_a_caller_that_only_a_relay_reaches(relay: IceServer) -> None:
     assert "typ relay" in offer
     assert "typ host" not in offer
     await caller.call(peer.answer)
-    assert await caller.heard() == pytest.approx(TONE, rel=0.05)
+    assert await caller.hears()
     assert peer.report("c").pair == "host/relay"
     await peer.close()
     await caller.close()

@@ -23,7 +23,7 @@ from ringback.bots.media.udp import Hub
 from ringback.bots.peer import CONNECT, Peer
 from ringback.bots.values import Kind
 from tests.callers import PATIENCE, needs_address
-from tests.test_calling import End
+from tests.ends import End
 
 CALLS = 30
 HELLO, FINISHED = b"\x16hello", b"\x14finished"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import itertools
 import math
@@ -10,17 +9,20 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from av import AudioFrame
 
 from ringback import bots
 from ringback.bots import pictures
+from ringback.bots.calltest.marks import Mark
 from ringback.bots.media import rtcp
 from ringback.bots.media.decoding import pixels
 from ringback.bots.media.encoding import PictureEncoder, picture_of
 from ringback.bots.media.payload import Codec
 from ringback.server import protocol as p
-from tests.callers import HEIGHT, PATIENCE, TONE, WIDTH, needs_address, number_of, picture
+from tests.callers import PATIENCE, needs_address
 from tests.clients import eventually
-from tests.lines import Phone, growing
+from tests.lines import Phone
+from tests.marked import PACKET, STREAM, growing, heard, mark_of, picture, sound, voice
 from tests.robots import Host, host
 
 __all__ = ["host"]
@@ -35,30 +37,28 @@ async def test_an_echo_in_a_few_lines(host: Host) -> None:
 
     line = await host(parrot)
     _, caller = await line.talking()
-    numbers, heard = await asyncio.gather(caller.numbers(8), caller.heard())
-    assert growing(numbers)
-    assert heard == pytest.approx(TONE, rel=0.05)
+    numbers, hears = await asyncio.gather(caller.numbers(8), caller.hears())
+    assert hears
 
 
 async def test_sound_is_decoded_on_demand(host: Host) -> None:
-    heard: asyncio.Queue[bots.Sound] = asyncio.Queue()
+    came: asyncio.Queue[bots.Sound] = asyncio.Queue()
 
     @bots.bot("ear")
     async def ear(call: bots.Call) -> None:
-        async for sound in call.audio.pcm(16_000, channels=1):
-            heard.put_nowait(sound)
+        async for piece in call.audio.pcm(16_000, channels=1):
+            came.put_nowait(piece)
 
     line = await host(ear)
-    await line.talking(video=None)
+    _, caller = await line.talking(video=None)
     async with asyncio.timeout(PATIENCE):
-        pieces = [await heard.get() for _ in range(50)]
+        pieces = [await came.get() for _ in range(50)]
     assert {(piece.rate, piece.channels) for piece in pieces} == {(16_000, 1)}
     times = [piece.time for piece in pieces if piece.time is not None]
     assert growing([round(1000 * at) for at in times])
     assert sum(piece.seconds for piece in pieces) == pytest.approx(1.0, rel=0.1)
-    assert tone_of(b"".join(piece.data for piece in pieces), 16_000) == pytest.approx(
-        TONE, rel=0.05
-    )
+    found = heard(frame_of(piece) for piece in pieces)
+    assert {sound.stream for sound in found} == {voice(caller.stream)}
 
 
 async def test_pictures_are_decoded_on_demand_and_scaled(host: Host) -> None:
@@ -70,14 +70,15 @@ async def test_pictures_are_decoded_on_demand_and_scaled(host: Host) -> None:
             seen.put_nowait(one)
 
     line = await host(eye)
-    await line.talking(audio=None)
+    _, caller = await line.talking(audio=None)
     async with asyncio.timeout(PATIENCE):
         pictures = [await seen.get() for _ in range(8)]
     for one in pictures:
-        assert (one.width, one.height, one.format) == (80, 64, "gray")
-        assert len(one.data) == 80 * 64
-    numbers = [number_in(one) for one in pictures]
-    assert growing(numbers)
+        assert (one.width, one.height, one.format) == (80, 48, "gray")
+        assert len(one.data) == 80 * 48
+    found = [mark_in(one) for one in pictures]
+    assert {mark.stream for mark in found} == {caller.stream}
+    assert growing([mark.sequence for mark in found])
 
 
 async def test_only_the_newest_picture_is_handed_out(host: Host) -> None:
@@ -87,9 +88,9 @@ async def test_only_the_newest_picture_is_handed_out(host: Host) -> None:
     @bots.bot("eye")
     async def eye(call: bots.Call) -> None:
         pictures = call.video.video(width=80, format="gray")
-        first = number_in(await anext(pictures))
+        first = mark_in(await anext(pictures)).sequence
         await look.wait()
-        numbers.put_nowait((first, number_in(await anext(pictures))))
+        numbers.put_nowait((first, mark_in(await anext(pictures)).sequence))
         assert call.video.dropped["not the newest"] >= 5
         await asyncio.Event().wait()
 
@@ -106,14 +107,14 @@ async def test_what_a_bot_makes_is_heard_and_seen(host: Host) -> None:
     @bots.bot("studio")
     async def studio(call: bots.Call) -> None:
         async with asyncio.TaskGroup() as both:
-            both.create_task(call.publish(tone(440.0)))
+            both.create_task(call.publish(sounds()))
             both.create_task(call.publish(counting()))
 
     line = await host(studio)
     _, caller = await line.talking()
-    numbers, heard = await asyncio.gather(caller.numbers(12), caller.heard())
+    numbers, hears = await asyncio.gather(caller.numbers_of(STREAM, 12), caller.hears(STREAM))
     assert growing(numbers)
-    assert heard == pytest.approx(440.0, rel=0.02)
+    assert hears
 
 
 async def test_pictures_take_no_more_than_the_peer_asks_for(
@@ -134,7 +135,7 @@ async def test_pictures_take_no_more_than_the_peer_asks_for(
 
     line = await host(studio)
     _, caller = await line.talking(audio=None)
-    await caller.numbers(3)
+    await caller.numbers_of(STREAM, 3)
     [encoder] = made
     assert encoder.bit_rate == pictures.BIT_RATE
     [transceiver] = caller.pc.getTransceivers()
@@ -143,9 +144,9 @@ async def test_pictures_take_no_more_than_the_peer_asks_for(
     await transceiver.receiver.transport._send_rtp(rtcp.write_receiver_report(1) + remb)
     async with asyncio.timeout(PATIENCE):
         while encoder.bit_rate == pictures.BIT_RATE:
-            await caller.numbers(1)
+            await caller.marks(1)
     assert encoder.bit_rate == pytest.approx(300_000, rel=1e-4)
-    assert growing(await caller.numbers(5)), "the same pictures go on"
+    assert growing(await caller.numbers_of(STREAM, 5)), "the same pictures go on"
     assert made == [encoder]
 
 
@@ -166,7 +167,7 @@ async def test_a_picture_that_stands_is_sent_again_to_who_missed_it(host: Host) 
     streams = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
     await eventually(lambda: bool(streams))
     await receiver._send_rtcp_pli(next(iter(streams)))
-    assert await caller.numbers(1) == [7]
+    assert await caller.numbers_of(STREAM, 1) == [7]
 
 
 async def test_sound_is_paced_and_follows_without_a_gap(host: Host) -> None:
@@ -177,13 +178,13 @@ async def test_sound_is_paced_and_follows_without_a_gap(host: Host) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _ in range(2):
-            await call.publish(tone(440.0, seconds=0.5))
+            await call.publish(sounds(seconds=0.5))
             sent.append(loop.time() - began)
             began = loop.time()
 
     line = await host(speaker)
     phone, caller = await line.talking(video=None)
-    assert await caller.heard() == pytest.approx(440.0, rel=0.02)
+    assert await caller.hears(STREAM)
     assert (await phone.event(p.Ended)).reason is p.Reason.HANGUP
     # No sooner; how much later depends on what else this machine does.
     assert all(0.45 < seconds < 1.5 for seconds in sent), sent
@@ -195,14 +196,14 @@ async def test_one_kind_is_published_by_one_at_a_time(host: Host) -> None:
     @bots.bot("choir")
     async def choir(call: bots.Call) -> None:
         async with asyncio.TaskGroup() as both:
-            first = both.create_task(call.publish(tone(440.0)))
+            first = both.create_task(call.publish(sounds()))
             await asyncio.sleep(0)
             try:
-                await call.publish(tone(220.0))
+                await call.publish(sounds())
             except RuntimeError as error:
                 said.put_nowait(str(error))
             first.cancel()
-        await call.publish(tone(440.0, seconds=0.1))
+        await call.publish(sounds(seconds=0.1))
         said.put_nowait("done")
 
     line = await host(choir)
@@ -340,7 +341,7 @@ async def test_a_bot_that_fails_is_told_and_the_next_call_works(
     assert "Traceback" in caplog.text
     again = line.caller(video=None)
     await phone.talk(again, "clown")
-    assert await again.heard() == pytest.approx(TONE, rel=0.05)
+    assert await again.hears()
 
 
 async def test_reading_goes_on_over_a_restart_of_the_callers_connection(host: Host) -> None:
@@ -355,7 +356,7 @@ async def test_reading_goes_on_over_a_restart_of_the_callers_connection(host: Ho
     second = line.caller(audio=None)
     await phone.renegotiate(second)
     await second.connected()
-    assert growing(await second.numbers(5))
+    assert await second.numbers(5)
 
 
 def test_a_bot_is_a_coroutine_function() -> None:
@@ -369,28 +370,25 @@ def test_a_bot_is_a_coroutine_function() -> None:
 # --- what the bots here make and look at ----------------------------------------------------
 
 
-async def tone(pitch: float, seconds: float = math.inf) -> AsyncIterator[bots.Sound]:
-    """A tone in pieces of 20 ms."""
+async def sounds(seconds: float = math.inf) -> AsyncIterator[bots.Sound]:
+    """Marked sound in pieces of 20 ms."""
     at = 0
     while at < seconds * 48_000:
-        wave = (
-            round(12000 * math.sin(2 * math.pi * pitch * (at + n) / 48_000)) for n in range(960)
-        )
-        yield bots.Sound(array.array("h", wave).tobytes(), 48_000)
-        at += 960
+        yield bots.Sound(bytes(sound(at).planes[0]), 48_000)
+        at += PACKET
 
 
-def tone_of(data: bytes, rate: int) -> float:
-    """The pitch in Hz of 16-bit samples of one channel, by its passages through zero."""
-    wave = array.array("h", data)
-    rising = sum(a < 0 <= b for a, b in zip(wave, wave[1:], strict=False))
-    return rising * rate / len(wave)
+def frame_of(piece: bots.Sound) -> AudioFrame:
+    """A piece of sound of one channel as a frame."""
+    frame = AudioFrame("s16", "mono", piece.samples)
+    frame.planes[0].update(piece.data)
+    frame.sample_rate = piece.rate
+    return frame
 
 
 def picture_with(number: int) -> bots.Picture:
-    """A picture of a test caller's kind, with a number in it."""
-    frame = picture(number).reformat(format="yuv420p")
-    data, wide, high = pixels(frame, None, "yuv420p")
+    """A marked picture."""
+    data, wide, high = pixels(picture(number), None, "yuv420p")
     return bots.Picture(data, wide, high, "yuv420p")
 
 
@@ -400,7 +398,6 @@ async def counting() -> AsyncIterator[bots.Picture]:
         yield replace(picture_with(number), time=number / 15)
 
 
-def number_in(made: bots.Picture) -> int:
-    """The number in a picture of a test caller, whatever it was scaled to."""
-    frame = picture_of(made.data, made.width, made.height, made.format)
-    return number_of(frame.reformat(WIDTH, HEIGHT, "gray"))
+def mark_in(made: bots.Picture) -> Mark:
+    """What a picture says."""
+    return mark_of(picture_of(made.data, made.width, made.height, made.format), None)

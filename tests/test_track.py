@@ -14,7 +14,8 @@ from ringback.bots import track as module
 from ringback.bots.media.encoding import PictureEncoder, SoundEncoder, picture_of
 from ringback.bots.media.frames import Frame
 from ringback.bots.track import Decoded, Frames, Track
-from tests.callers import PATIENCE, number_of, picture
+from tests.callers import PATIENCE
+from tests.marked import number_of, picture
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +58,23 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    """The browser of all tests."""
+@asynccontextmanager
+async def launched(*flags: str) -> AsyncIterator[Browser]:
+    """A Chromium with more flags."""
     path = shutil.which("chromium")
     if path is None:
         pytest.fail("These tests need Chromium: apt-get install chromium", pytrace=False)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser of all tests."""
+    async with launched() as browser:
+        yield browser
 
 
 @pytest_asyncio.fixture(loop_scope="session")

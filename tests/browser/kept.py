@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,9 +12,8 @@ import av
 from playwright.async_api import expect
 
 from tests.browser.person import Person
+from tests.marked import Played
 
-DISC = 0.271
-"""How wide the fake camera's disc is, of the picture's width."""
 FEW = 5
 """Pictures that move, at least: a busy machine has its browsers send few."""
 
@@ -87,32 +85,17 @@ async def passes(person: Person, seconds: float) -> None:
     )
 
 
-def turns(path: Path, offset_ms: float) -> list[tuple[float, float]]:
-    """Each picture of the fake camera in a file: when it was (s, on the recording's time line),
-    and how far its disc was turned (0 to 1)."""
-    whole, found = math.pi * (320 * DISC / 2) ** 2, []
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            small = frame.reformat(320, 180, "rgb24")
-            rows, width = bytes(small.planes[0]), small.planes[0].line_size
-            # The disc's green has some red in it, the ground has none.
-            red = b"".join(rows[y * width + 300 : y * width + 660 : 3] for y in range(30, 150))
-            assert frame.time is not None
-            bright = sum(value > 40 for value in red)
-            found.append((offset_ms / 1000 + frame.time, bright / whole))
-    return found
-
-
-def out_of_step(one: list[tuple[float, float]], other: list[tuple[float, float]]) -> float:
+def apart(one: Played, offset: float, other: Played, other_offset: float) -> float:
     """How far (s) two recordings of one camera are apart, in the median of the pictures that are
-    in both. Its disc turns 1.75 times a second: within a quarter no two pictures are the same."""
-    apart = []
-    for at, turned in one:
-        near = [(abs(turned - t), abs(at - a)) for a, t in other if abs(at - a) < 0.25]
-        if near and min(near)[0] < 0.02:
-            apart.append(min(near)[1])
-    assert len(apart) > FEW, (one, other)
-    return median(apart)
+    in both. `offset`: where its file begins on the time line (s)."""
+    at = {picture.mark.sequence: picture.time + offset for picture in one.pictures}
+    found = [
+        abs(picture.time + other_offset - at[picture.mark.sequence])
+        for picture in other.pictures
+        if picture.mark.sequence in at
+    ]
+    assert len(found) > FEW, (one.numbers, other.numbers)
+    return median(found)
 
 
 def parts(place: Place, id: str) -> dict[str, Any]:

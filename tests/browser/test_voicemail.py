@@ -16,7 +16,6 @@ from tests.browser.voicemail import (
     badge,
     both,
     declined,
-    loudest,
     plays,
     read_aloud,
     says,
@@ -26,6 +25,7 @@ from tests.browser.voicemail import (
 )
 from tests.callers import needs_address
 from tests.clients import eventually
+from tests.marked import play
 
 pytestmark = needs_address
 STOP_AT_ONCE = """
@@ -97,7 +97,7 @@ async def test_declined_to_deleted(line: Line, new_person: NewPerson) -> None:
     await ann.press("Back")
     await expect(stage(ann)).to_be_hidden()
     [made] = set(line.files()) - before
-    assert await asyncio.to_thread(loudest, made) > 1000
+    assert (await asyncio.to_thread(play, made)).loudest > 0.03
     await bob.page.get_by_role("link", name="Voicemail, 1 new").click()
     row = bob.page.locator(".message-row")
     await expect(row.get_by_role("heading")).to_have_text("Ann1 New")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import av
 from playwright.async_api import Locator, expect
 
 from tests.browser.person import NewPerson, Person
@@ -69,18 +67,6 @@ async def says(person: Person, seconds: int) -> None:
     await person.page.wait_for_function(
         "least => document.querySelector('#voicemail-progress').value >= least", arg=seconds
     )
-
-
-def loudest(path: Path) -> int:
-    """The largest sample of a file with sound."""
-    loud = 0
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler("s16", "mono", 48_000)
-        for frame in container.decode(audio=0):
-            for plain in resampler.resample(frame):
-                wave = array("h", bytes(plain.planes[0])[: plain.samples * 2])
-                loud = max(loud, *map(abs, wave))
-    return loud
 
 
 async def both(line: Line, new_person: NewPerson, number: str) -> tuple[Person, Person]:
