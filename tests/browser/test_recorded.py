@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from ringback.bots.calltest.browser import film, tape
 from ringback.bots.calltest.chirps import Chirps
+from ringback.bots.calltest.reels import film, tape
 from ringback.bots.calltest.scene import Scene
 from tests.browser.codecs import only
 from tests.browser.conftest import launched
@@ -51,7 +51,7 @@ async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Br
     """One whose camera and microphone play marked pictures and sounds."""
     folder = tmp_path_factory.mktemp("devices")
     film(folder / "film.y4m", Scene(STREAM, 320, 240), RATE, SECONDS)
-    tape(folder / "tape.wav", Chirps(STREAM), SECONDS)
+    (folder / "tape.wav").write_bytes(tape(Chirps(STREAM), SECONDS))
     async with launched(
         f"--use-file-for-fake-video-capture={folder / 'film.y4m'}",
         f"--use-file-for-fake-audio-capture={folder / 'tape.wav'}",
