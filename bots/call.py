@@ -37,7 +37,13 @@ Signal = (
     | protocol.Ended
     | protocol.Elsewhere
 )
+"""What the exchange says of one call once it has rung."""
 Handler = Callable[["BotCall"], Awaitable[None]]
+
+
+def signal_of(event: protocol.ServerMessage) -> Signal | None:
+    """What the exchange says, if it is about one call that has rung; `call` names it."""
+    return event if isinstance(event, Signal) else None
 
 
 class _PickUp(asyncio.Event):

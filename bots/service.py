@@ -13,7 +13,7 @@ from contextlib import suppress
 from ringback.server import protocol
 
 from .admission import Admission, LoadMeter
-from .call import TIDY, BotCall, Handler
+from .call import TIDY, BotCall, Handler, signal_of
 from .client import Client, Lost
 from .host import Host
 from .media.mirror import Mirror
@@ -139,19 +139,13 @@ class Service:
                 self.client.tell(capacity)
 
     def _hear(self, event: protocol.ServerMessage) -> None:
+        if (signal := signal_of(event)) is not None:
+            if (known := self.calls.get(signal.call)) is not None:
+                known.signal(signal)
+            return
         match event:
             case protocol.Ring():
                 self._ring(event)
-                return
-            case (
-                protocol.RelayedDescription(call=call)
-                | protocol.RelayedCandidate(call=call)
-                | protocol.RelayedMedia(call=call)
-                | protocol.Ended(call=call)
-                | protocol.Elsewhere(call=call)
-            ):
-                if (known := self.calls.get(call)) is not None:
-                    known.signal(event)
                 return
             case protocol.Welcome(resumed=True):
                 for known in self.calls.values():

@@ -12,11 +12,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import Struct
 
 from ringback.server import connection, names
 from ringback.server import protocol as p
@@ -27,50 +26,20 @@ from ringback.server.identity import user_of
 from ringback.server.keys import EXCHANGE
 from ringback.server.protocol import CloseCode, ErrorCode, ProtocolError
 from ringback.server.session import Session
+from ringback.server.workshop_messages import (
+    DATA,
+    AnswerCall,
+    Envelope,
+    IceCandidate,
+    Login,
+    PlaceCall,
+    RoomMessage,
+    explain,
+    read,
+    say,
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
-
-
-class _Message(Struct, frozen=True, forbid_unknown_fields=True):
-    message: p.Text
-
-
-class _Login(Struct, frozen=True, forbid_unknown_fields=True):
-    name: p.Word
-
-
-class _Call(Struct, frozen=True, forbid_unknown_fields=True):
-    name: p.Word
-    description: p.Description = field(name="rtcMessage")
-
-
-class _AnswerCall(Struct, frozen=True, forbid_unknown_fields=True):
-    caller: p.Word
-    description: p.Description = field(name="rtcMessage")
-
-
-class _IceMessage(Struct, frozen=True, forbid_unknown_fields=True):
-    label: p.Count | None
-    id: p.Word | None
-    candidate: str
-
-
-class _IceCandidate(Struct, frozen=True, forbid_unknown_fields=True):
-    user: p.Word
-    ice: _IceMessage = field(name="rtcMessage")
-
-
-class _Envelope(Struct, frozen=True, forbid_unknown_fields=True):
-    type: str
-    data: msgspec.Raw
-
-
-_DATA: dict[str, type[Struct]] = {
-    "login": _Login,
-    "call": _Call,
-    "answer_call": _AnswerCall,
-    "ICEcandidate": _IceCandidate,
-}
 
 
 def setup(app: web.Application) -> None:
@@ -87,7 +56,7 @@ async def _room(request: web.Request) -> web.StreamResponse:
     async def serve(accepted: Connection) -> None:
         await _Room(exchange, accepted, guest, room, name).run()
 
-    return await connection.accept(request, serve, _explain, drains=False)
+    return await connection.accept(request, serve, explain, drains=False)
 
 
 async def _call(request: web.Request) -> web.StreamResponse:
@@ -96,24 +65,7 @@ async def _call(request: web.Request) -> web.StreamResponse:
     async def serve(accepted: Connection) -> None:
         await _Phone(exchange, accepted, guest).run()
 
-    return await connection.accept(request, serve, _explain, drains=False)
-
-
-def _say(type_: str, **data: object) -> bytes:
-    return msgspec.json.encode({"type": type_, "data": data})
-
-
-def _explain(error: ProtocolError) -> bytes:
-    return _say("error", code=error.code, message=str(error))
-
-
-def _read(payload: bytes, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(payload, type=kind)
-    except msgspec.ValidationError as error:
-        raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error)) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise ProtocolError(ErrorCode.BAD_JSON) from error
+    return await connection.accept(request, serve, explain, drains=False)
 
 
 @contextmanager
@@ -210,7 +162,7 @@ class _Room(_Shell):
         return True
 
     async def handle(self, payload: bytes) -> None:
-        text = _read(payload, _Message).message
+        text = read(payload, RoomMessage).message
         await self.ask(p.Chat(room=self._room, text=text, cid=secrets.token_urlsafe(12)))
 
     def translate(self, message: p.ServerMessage) -> list[bytes]:
@@ -233,37 +185,37 @@ class _Phone(_Shell):
         self._held: dict[str, p.Ring] = {}
 
     async def begin(self) -> bool:
-        self.connection.outbox.send(_say("connection", message="Connected"))
+        self.connection.outbox.send(say("connection", message="Connected"))
         return True
 
     async def handle(self, payload: bytes) -> None:
-        envelope = _read(payload, _Envelope)
-        kind = _DATA.get(envelope.type)
+        envelope = read(payload, Envelope)
+        kind = DATA.get(envelope.type)
         if kind is None:
             raise ProtocolError(ErrorCode.UNKNOWN_TYPE)
-        await self._do(_read(bytes(envelope.data), kind))
+        await self._do(read(bytes(envelope.data), kind))
 
     async def _do(self, data: Struct) -> None:
         match data:
-            case _Login():
+            case Login():
                 if self.session is not None:
                     raise ProtocolError(ErrorCode.HELLO_AGAIN)
                 await self.login(data.name)
                 # A plain page has one picture and one button: it cannot show a second caller.
                 await self.ask(p.Settings(call_waiting=False))
-            case _Call():
+            case PlaceCall():
                 await self._place(data)
-            case _AnswerCall():
+            case AnswerCall():
                 call = self._call_with(data.caller)
                 await self.ask(p.Answer(call=call, description=data.description))
                 await self.ask(p.Progress(call=call, state="connected"))
-            case _IceCandidate():
+            case IceCandidate():
                 ice = data.ice
                 candidate = p.Candidate(ice.candidate, ice.id, ice.label)
                 call = self._call_with(data.user)
                 await self.ask(p.SendCandidate(call=call, candidate=candidate))
 
-    async def _place(self, data: _Call) -> None:
+    async def _place(self, data: PlaceCall) -> None:
         call, key = new_call(), names.fold(data.name)
         before = self._calls.get(key)
         self._calls[key] = call
@@ -292,11 +244,11 @@ class _Phone(_Shell):
             case p.Answered():
                 self._calling.discard(message.call)
                 self._report_connected(message.call)
-                return [_say("call_answered", rtcMessage=message.description)]
+                return [say("call_answered", rtcMessage=message.description)]
             case p.RelayedCandidate() if message.candidate is not None:
                 ice = message.candidate
                 data = {"label": ice.sdp_m_line_index, "id": ice.sdp_mid}
-                return [_say("ICEcandidate", rtcMessage=data | {"candidate": ice.candidate})]
+                return [say("ICEcandidate", rtcMessage=data | {"candidate": ice.candidate})]
             case p.Ended() | p.Elsewhere():
                 return self._over(message)
         return []
@@ -327,7 +279,7 @@ class _Phone(_Shell):
             # It knows no ids: for it nothing ended, the other call goes on.
             return []
         words = message.message if isinstance(message, p.Ended) else "Handled elsewhere."
-        return [_say("call_ended", reason=message.reason, message=words)]
+        return [say("call_ended", reason=message.reason, message=words)]
 
     def _report_connected(self, call: str) -> None:
         # A plain client never says that it is connected; with the answer it has all it needs.
@@ -341,7 +293,7 @@ class _Phone(_Shell):
 
 
 def _received(ring: p.Ring) -> bytes:
-    return _say("call_received", caller=ring.from_, rtcMessage=ring.description)
+    return say("call_received", caller=ring.from_, rtcMessage=ring.description)
 
 
 def new_call() -> str:

@@ -18,7 +18,7 @@ from docs import draw
 from ringback.bots.calltest.amounts import KEYS
 from ringback.bots.calltest.profiles import profile
 from ringback.server import protocol as p
-from ringback.server import recording, workshop
+from ringback.server import recording, workshop_messages
 from ringback.server.config import Config
 from ringback.server.connection import MALFORMED
 
@@ -262,7 +262,7 @@ def examples(text: str) -> Iterator[str]:
 def plain_types(text: str) -> Iterator[str]:
     rows = markdown.table(markdown.sections(text)["`/ws/call/`"])
     said = {markdown.code(row[1]) for row in rows if row[0] in ("client", "both")}
-    for kind in sorted(said ^ set(workshop._DATA)):
+    for kind in sorted(said ^ set(workshop_messages.DATA)):
         yield f"the plain socket for calls: {kind} is told or known, not both"
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from ringback.bots.call import BotCall
+from ringback.bots.call import BotCall, signal_of
 from ringback.bots.client import Client, Lost
 from ringback.bots.dial import Detour, Dialled
 from ringback.bots.host import Host
@@ -235,17 +235,11 @@ class Callee(Party):
             if isinstance(event, protocol.Ring):
                 self._ring(event)
             return
-        match event:
-            case (
-                protocol.RelayedDescription(call=call)
-                | protocol.RelayedCandidate(call=call)
-                | protocol.RelayedMedia(call=call)
-                | protocol.Ended(call=call)
-                | protocol.Elsewhere(call=call)
-            ) if call == self._call.id:
-                self._call.signal(event)
-                if isinstance(event, protocol.Ended):
-                    self.ended = event
+        signal = signal_of(event)
+        if signal is not None and signal.call == self._call.id:
+            self._call.signal(signal)
+            if isinstance(signal, protocol.Ended):
+                self.ended = signal
 
     def _ring(self, ring: protocol.Ring) -> None:
         line, welcome = self._line, self._line.client.welcome
