@@ -10,8 +10,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ringback.bots.calltest.figures import NAMES
 from ringback.bots.calltest.link import QUEUE, Link
 from ringback.bots.calltest.profiles import PROFILES
+from ringback.bots.calltest.reasons import MEANING, Code
+from ringback.bots.calltest.thresholds import DEFAULTS, SHAPED
+from ringback.bots.calltest.units import Unit
 from ringback.server.calls import ROWS, Row, State, What, Who
 from ringback.server.config import Config, RecordingLimits, VoicemailLimits
 from ringback.server.protocol import Limits
@@ -120,11 +124,41 @@ def _link(link: Link) -> list[str]:
     ]
 
 
+def figures() -> str:
+    """Every figure of a call test."""
+    rows = [[f"`{name}`", _UNITS[about.unit], about.words] for name, about in NAMES.items()]
+    return table(["figure", "unit", "meaning"], rows)
+
+
+_UNITS: dict[Unit, str] = {
+    "count": "number", "time": "s", "share": "fraction", "rate": "bit/s", "pictures": "1/s",
+    "level": "dB", "pixels": "pixels", "index": "0 to 1", "word": "word",
+}  # fmt: skip
+
+
+def reasons() -> str:
+    """Why a call test does not pass, in the order in which reasons are told."""
+    return table(["reason", "meaning"], [[f"`{code}`", MEANING[code]] for code in Code])
+
+
+def thresholds() -> str:
+    """What fails a call when nobody says otherwise."""
+    shaped = {rule.subject: rule.text for rule in SHAPED}
+    rows = [
+        [f"`{rule.text}`", f"`{shaped.get(rule.subject, rule.text)}`", f"`{rule.code}`"]
+        for rule in DEFAULTS
+    ]
+    return table(["fails", "with a network profile", "reason"], rows)
+
+
 DRAWN: dict[str, tuple[str, Callable[[], str]]] = {
     "call table": ("protocol.md", call_table),
     "call picture": ("protocol.md", call_picture),
     "settings": ("operate.md", settings),
     "networks": ("call-tests.md", networks),
+    "figures": ("call-tests.md", figures),
+    "reasons": ("call-tests.md", reasons),
+    "thresholds": ("call-tests.md", thresholds),
 }
 
 

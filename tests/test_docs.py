@@ -15,6 +15,7 @@ import pytest
 from msgspec import inspect
 
 from docs import draw
+from ringback.bots.calltest import report_json
 from ringback.bots.calltest.amounts import KEYS
 from ringback.bots.calltest.profiles import profile
 from ringback.server import protocol as p
@@ -414,3 +415,22 @@ def test_the_browser_code_knows_every_message_and_field() -> None:
 def test_what_the_browser_code_does_not_know_is_noticed(right: str, wrong: str) -> None:
     assert right in MESSAGES_JS
     assert list(browser(MESSAGES_JS.replace(right, wrong))) != []
+
+
+CALL_TESTS = (ROOT / "docs" / "call-tests.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["networks", "figures", "reasons", "thresholds"])
+def test_call_tests_are_told_as_the_code_has_them(name: str) -> None:
+    make = draw.DRAWN[name][1]
+    assert draw.draw(CALL_TESTS, name, make()) == CALL_TESTS, "python -m docs.draw"
+
+
+def test_every_field_of_a_json_report_is_told() -> None:
+    told = set(re.findall(r"`(\w+)`", CALL_TESTS))
+    kinds = (
+        report_json.Document, report_json.CallEntry, report_json.DirectionEntry,
+        report_json.StepEntry, report_json.ReasonEntry,
+    )  # fmt: skip
+    missing = {field for kind in kinds for field in kind.__struct_fields__} - told
+    assert not missing
