@@ -119,6 +119,8 @@ class _Run:
         sizes: dict[str, list[float]] = {}
         costs: dict[str, list[float]] = {}
         for one in self._called():
+            if one.alone:
+                continue
             self._tell(f"{what}: memory of {one.name}")
             several = 2 if one.codec else plan.several
             sizes[one.name] = [await limits.memory_per_call(self._generators, one, several)]
@@ -135,7 +137,7 @@ class _Run:
             for calls in plan.calls:
                 shift = number % len(self._running)
                 for one in self._running[shift:] + self._running[:shift]:
-                    if one.codec and calls not in plan.codec_calls:
+                    if one.codec and (calls not in plan.codec_calls or (one.alone and calls > 1)):
                         continue
                     self._tell(f"{self._series.what}: {calls} at once at {one.name}")
                     held = await hold(self._generators, one, calls, plan.call, plan.warm)
@@ -147,7 +149,7 @@ class _Run:
         plan, most = self._plan, dict[str, list[float]]()
         for one in self._running:
             steps = plan.codec_fit if one.codec else plan.fit
-            if not steps or not self._series.counted or one.name == FLOOR:
+            if not steps or not self._series.counted or one.alone or one.name == FLOOR:
                 continue
             self._tell(f"{self._series.what}: as many as fit at {one.name}")
             best, why = await limits.fit(self._generators, one, steps, (plan.call, plan.warm))

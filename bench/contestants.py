@@ -23,14 +23,16 @@ RECORDS_ONLY = "Janus, which records only"
 
 class Contestant(Struct, frozen=True):
     """A server that runs. `exact`: it sends back just what it gets, so every packet can be
-    counted; `codec`: it decodes, so few calls fit; without `video` it gets sound alone. What it
-    records comes into `files`."""
+    counted; `codec`: it decodes, so few calls fit; `alone`: not even one does, and beside
+    it a second may never be connected; without `video` it gets sound alone. What it records comes
+    into `files`."""
 
     name: str
     way: Way
     pid: int
     exact: bool = True
     codec: bool = False
+    alone: bool = False
     files: Path | None = None
     video: bool = True
 
@@ -101,7 +103,8 @@ def codecs(form: str) -> Start:
         way = Way("plain", port_of(await child.line("http://")), form)
         name = AIORTC if form == "echo" else f"{AIORTC}, {form}"
         found = files if form != "echo" else None
-        return Contestant(name, way, child.pid, exact=False, codec=True, files=found)
+        alone = form == "webm"
+        return Contestant(name, way, child.pid, exact=False, codec=True, alone=alone, files=found)
 
     return start
 

@@ -70,8 +70,9 @@ who call are coded once, and once those of all who are called, as by `--calls`
 any others. **Set-up.** Calls made and ended one after the other, without media. **There and
 back.** From the moment a caller sends a sound to the moment it has it back, opened: both ways
 through the kernel, and the caller's own part, are in it. **As many as fit.** The server is bound
-to one core, the load generator to the others; the number of calls grows until something is lost.
+to one core, the load generator to the others; the number of calls grows in a few steps until
+something is lost, or the load generator cannot make more.
 
-`make bench ARGS=--quick` gives a first idea in about two minutes, `ARGS="--only chat"` (or
-`echo`, `record`, `voicemail`, `check`) one part; neither writes this file.
+All of it takes some 20 minutes. `make bench ARGS=--quick` gives a first idea in about two,
+`ARGS="--only chat"` (or `echo`, `record`, `voicemail`, `check`) one part; neither writes this file.
 """
