@@ -48,9 +48,19 @@ def test_a_picture_that_the_probe_missed_was_sent_when_its_turn_was() -> None:
     assert [round(p.at * RATE, 6) for p in sent] == [1, 2, 3, 4, 6, 7]
 
 
-def test_pictures_of_before_the_first_and_after_the_last_are_not_of_this_camera() -> None:
+def test_the_probe_may_miss_the_first_pictures_and_the_last() -> None:
     sent = page_sent.pictures(captured(5, 6), 0.0, arrived(3, 5, 6, 9))
-    assert numbers(sent) == [5, 6]
+    assert numbers(sent) == [3, 5, 6, 9]
+    assert [round(p.at * RATE, 6) for p in sent] == [3, 5, 6, 9]
+
+
+def test_pictures_of_long_before_the_first_and_after_the_last_are_not_of_this_camera() -> None:
+    edge = round(page_sent.EDGE * RATE)
+    some = arrived(99 - edge, 100 - edge, 100, 101, 101 + edge, 102 + edge)
+    sent = page_sent.pictures(captured(100, 101), 0.0, some)
+    assert numbers(sent) == [100 - edge, 100, 101, 101 + edge]
+    # How fast a camera is does not show in one picture.
+    assert numbers(page_sent.pictures(captured(5), 0.0, arrived(4, 5))) == [5]
 
 
 def test_before_the_beginning_counts_what_arrived_alone() -> None:
@@ -71,3 +81,9 @@ def test_a_sound_that_the_probe_missed_was_said_when_its_turn_was() -> None:
     assert numbers(sent) == [30, 31, 33, 34], "nobody heard 32 leave, and it did not come"
     assert sent[2].at == 33 * PERIOD
     assert page_sent.sounds([], 0.0, heard(1)) == []
+
+
+def test_the_probe_may_miss_the_first_sounds_and_the_last() -> None:
+    sent = page_sent.sounds(said(40, 41), 0.0, heard(32, 39, 40, 41, 44, 49))
+    assert numbers(sent) == [39, 40, 41, 44], "32 and 49 are too far away"
+    assert [s.at for s in sent] == [n * PERIOD for n in (39, 40, 41, 44)]

@@ -13,6 +13,10 @@ from .chirps import PERIOD, WORDS
 from .hearing import LONGEST
 from .observed import SeenPicture, SentChirp, SentPicture
 
+EDGE = 3.0
+"""Seconds before the first and after the last of what a probe saw leave, in which it may have
+missed some."""
+
 
 def pictures(
     captured: Sequence[SentPicture], began: float, arrived: Mapping[int, SeenPicture]
@@ -34,23 +38,35 @@ def pictures(
 def _filled(
     captured: Sequence[SentPicture], arrived: Mapping[int, SeenPicture]
 ) -> Iterator[SentPicture]:
-    """Those, and between them the ones that nobody saw and that arrived: a camera takes them at a
-    steady pace."""
+    """Those, and between and around them the ones that nobody saw and that arrived: a camera takes
+    them at a steady pace."""
+    if len(captured) < 2:
+        yield from captured
+        return
+    first, last = captured[0], captured[-1]
+    pace = (last.at - first.at) / (last.sequence - first.sequence)
+    edge = round(EDGE / pace) if pace > 0 else 0
+
+    def missed(near: SentPicture, numbers: range, pace: float) -> Iterator[SentPicture]:
+        for number in numbers:
+            if number in arrived:
+                yield SentPicture(number, near.at + pace * (number - near.sequence))
+
+    yield from missed(first, range(max(0, first.sequence - edge), first.sequence), pace)
     for before, after in pairwise(captured):
         yield before
-        pace = (after.at - before.at) / (after.sequence - before.sequence)
-        for missed in range(before.sequence + 1, after.sequence):
-            if missed in arrived:
-                yield SentPicture(missed, before.at + pace * (missed - before.sequence))
-    yield from captured[-1:]
+        between = (after.at - before.at) / (after.sequence - before.sequence)
+        yield from missed(before, range(before.sequence + 1, after.sequence), between)
+    yield last
+    yield from missed(last, range(last.sequence + 1, last.sequence + 1 + edge), pace)
 
 
 def sounds(
     said: Sequence[SentChirp], begin: float, heard: Sequence[tuple[float, int | None]]
 ) -> list[SentChirp]:
     """Of the sounds that a microphone gave, in order, those from `begin` on; and of those before,
-    and of those between that nobody heard leave, the ones that were `heard`: when, by the same
-    clock, and the number in its word."""
+    and of those between and around that nobody heard leave, the ones that were `heard`: when, by
+    the same clock, and the number in its word."""
 
     def arrived(chirp: SentChirp) -> bool:
         return any(
@@ -58,13 +74,21 @@ def sounds(
             for at, number in heard
         )
 
-    sent: list[SentChirp] = []
+    if not said:
+        return []
+    edge = round(EDGE / PERIOD)
+    sent = [*filter(arrived, _around(said[0], range(-edge, 0)))]
     for place, chirp in enumerate(said):
         if place:
             sent += filter(arrived, _between(said[place - 1], chirp))
         if chirp.at >= begin or arrived(chirp):
             sent.append(chirp)
-    return sent
+    return [*sent, *filter(arrived, _around(said[-1], range(1, edge + 1)))]
+
+
+def _around(chirp: SentChirp, places: range) -> Iterator[SentChirp]:
+    for place in places:
+        yield SentChirp(chirp.number + place, chirp.at + place * PERIOD, None)
 
 
 def _between(before: SentChirp, after: SentChirp) -> Iterator[SentChirp]:
