@@ -21,6 +21,8 @@ from .media.sidecar import Reason, Sidecar
 MARK = ".untold"
 LEAST = 1.0
 """Seconds below which nothing was said."""
+REMOVALS = 5
+"""How often a folder is removed in which somebody else removes files, too."""
 AGAIN = 30.0
 """Seconds after which the exchange is told once more."""
 
@@ -47,12 +49,17 @@ def settle(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a message and its folder. Blocks."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        logger.warning("%s cannot be removed: %s", folder, error)
+    for _ in range(REMOVALS):
+        try:
+            shutil.rmtree(folder)
+            return
+        except FileNotFoundError:
+            # The exchange may be removing the same files.
+            if not folder.exists():
+                return
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", folder, error)
+            return
 
 
 class Leftovers:

@@ -31,6 +31,7 @@ SIDECAR_BYTES = 8 * 1024 * 1024
 DAY = 86_400
 SWEEP_EVERY = 3_600.0
 _AT_ONCE = 100
+_REMOVALS = 5
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -109,12 +110,18 @@ class Shelf:
         """Remove all files of a recording. Blocks; what cannot be removed is logged."""
         if not _ID.match(id):
             return
-        try:
-            shutil.rmtree(self._folder / id)
-        except FileNotFoundError:
-            pass  # nothing was ever written
-        except OSError as error:
-            log.warning("The files of the recording %s cannot be removed: %s", id, error)
+        folder = self._folder / id
+        for _ in range(_REMOVALS):
+            try:
+                shutil.rmtree(folder)
+                return
+            except FileNotFoundError:
+                # Nothing was ever written; or its bot has removed a file meanwhile.
+                if not folder.exists():
+                    return
+            except OSError as error:
+                log.warning("The files of the recording %s cannot be removed: %s", id, error)
+                return
 
     def folders(self) -> dict[str, float]:
         """When each recording's folder was last written to (seconds since 1970). Blocks."""

@@ -25,7 +25,7 @@ from ringback.bots.calltest.watching import plane
 
 SIZE = WIDTH, HEIGHT = 160, 96
 """Of cells that are no multiples of a coder's blocks: aiortc's own, which takes out what looks like
-noise, makes one in twelve pictures unreadable whose cells are (256 by 128)."""
+noise, makes one in three pictures unreadable whose cells are (256 by 128)."""
 RATE = 15
 STREAM = 1
 PACKET = 960

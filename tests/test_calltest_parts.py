@@ -138,7 +138,7 @@ async def test_a_loop_that_stands_still_to_the_end_is_noticed_too() -> None:
 # --- scenes ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [(320, 240), (640, 480), (64, 48), (176, 144)])
+@pytest.mark.parametrize("size", [(320, 240), (640, 480), (64, 48), (176, 144), (322, 242)])
 def test_a_picture_says_which_one_it_is(size: tuple[int, int]) -> None:
     scene = Scene(77, *size)
     for number in (0, 1, 500, 65_535):

@@ -22,6 +22,7 @@ from tests.clients import eventually
 from tests.mailboxes import NewBox, Town, new_box
 from tests.marked import play
 from tests.process import Process, running
+from tests.rivals import rivals_at
 
 __all__ = ["new_box"]
 pytestmark = needs_address
@@ -110,6 +111,19 @@ async def test_half_a_greeting_greets_nobody(shop: Shop) -> None:
     assert (await bob.event(p.Ended)).message.endswith("Your greeting is not saved.")
     assert "the usual greeting" in await shop.read("bob")
     await shop.tidied()
+
+
+def test_a_folder_goes_whoever_else_removes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "message"
+    folder.mkdir()
+    for name in (MARK, "1.webm", "recording.json"):
+        (folder / name).touch()
+    rivals_at(monkeypatch, 2)
+    leftovers.remove(folder)
+    assert not folder.exists()
+    leftovers.remove(folder)
 
 
 async def test_what_the_exchange_did_not_take_is_told_again(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ringback.server import shelf as module
 from ringback.server.shelf import FOLDER, SIDECAR, Shelf
+from tests.rivals import rivals_at
 
 IDS = ["..", "a/b", "", ".", "a\n", "x" * 65, "\0"]
 
@@ -55,6 +56,15 @@ def test_a_sidecar_that_is_too_large_is_not_read(
     with caplog.at_level("INFO"):
         assert shelf.read("r") is None
     assert "recording.json is larger than it can be" in caplog.text
+
+
+def test_a_folder_goes_whoever_else_removes_its_files(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / FOLDER / "r"
+    rivals_at(monkeypatch, 2)
+    shelf.remove("r")
+    assert not folder.exists()
 
 
 def test_removing_is_for_good_and_twice_does_no_harm(shelf: Shelf, tmp_path: Path) -> None:

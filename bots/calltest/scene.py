@@ -50,8 +50,7 @@ class Scene:
         made = np.empty((high * 3 // 2, wide), np.uint8)
         self.draw(made[:high], mark)
         self._tint(made, high)
-        u = made[high : high + high // 4].reshape(high // 2, wide // 2)
-        v = made[high + high // 4 :].reshape(high // 2, wide // 2)
+        u, v = made[high:].reshape(2, high // 2, wide // 2)
         marks.neutral(u, v)
         return made
 
@@ -80,8 +79,8 @@ class Scene:
 
     def _tint(self, made: Luma, high: int) -> None:
         """By stream: people tell two pictures apart at a glance."""
-        made[high : high + high // 4] = 112 + self.stream % 5 * 8
-        made[high + high // 4 :] = 144 - self.stream % 7 * 6
+        u, v = made[high:].reshape(2, high // 2, self.width // 2)
+        u[:], v[:] = 112 + self.stream % 5 * 8, 144 - self.stream % 7 * 6
 
     def draw(self, made: Luma, mark: Mark) -> None:
         """Draw the luma plane, (height, width), of one picture over another."""
