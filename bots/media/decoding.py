@@ -20,7 +20,8 @@ from .payload import Codec
 # Sound that is missing for longer is a pause, which a time tells of better than silence does.
 MOST_SILENCE = 1.0
 
-_SOUND = {"opus": ("libopus", 48000), "PCMU": ("pcm_mulaw", 8000), "PCMA": ("pcm_alaw", 8000)}
+_SOUND = {"opus": ("libopus", 48000, "stereo"), "PCMU": ("pcm_mulaw", 8000, "mono"),
+          "PCMA": ("pcm_alaw", 8000, "mono")}  # fmt: skip
 _PICTURE = {"VP8": "vp8", "VP9": "vp9", "H264": "h264"}
 
 
@@ -67,24 +68,19 @@ class SoundDecoder:
 
     def _open(self, codec: Codec) -> AudioCodecContext:
         if self._context is None or codec != self._codec:
-            name, rate = _SOUND[codec]
-            # Opus is decoded to as many channels as are wanted; the others have one.
-            layout = self._layout if codec == "opus" else "mono"
+            name, rate, layout = _SOUND[codec]
             context = cast(AudioCodecContext, av.CodecContext.create(name, "r"))
             context.sample_rate = rate
             context.layout = layout
             self._context, self._codec = context, codec
-            self._resampler = (
-                AudioResampler(format="s16", layout=self._layout, rate=self._rate)
-                if (rate, layout) != (self._rate, self._layout)
-                else None
-            )
+            self._resampler = AudioResampler(format="s16", layout=self._layout, rate=self._rate)
         return self._context
 
     def _resample(self, frame: AudioFrame) -> bytes:
+        assert self._resampler is not None
         frame.pts = None
         size = 2 * self._channels
-        made = self._resampler.resample(frame) if self._resampler is not None else [frame]
+        made = self._resampler.resample(frame)
         return b"".join(bytes(f.planes[0])[: f.samples * size] for f in made)
 
 

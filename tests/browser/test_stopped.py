@@ -16,7 +16,8 @@ SETTLED = """async wanted => {
     const sections = [...sdp.matchAll(/^m=(\\w+) (\\d+)/gm)];
     return sections.map(([, kind, port]) => (port === "0" ? "no " : "") + kind).join();
   };
-  const done = () => pc.signalingState === "stable" && look() === wanted.join();
+  const done = () => pc.signalingState === "stable" && pc.connectionState === "connected"
+    && look() === wanted.join();
   for (let n = 0; n < 600 && !done(); n += 1) await new Promise((go) => setTimeout(go, 50));
   return [pc.signalingState, pc.connectionState, look().split(",")];
 }"""
@@ -40,7 +41,8 @@ PICTURES = """async () => {
 
 
 async def agreed(person: Person, *sections: str) -> None:
-    """Wait until an offer of such sections, some of them stopped, has been answered."""
+    """Wait until an offer of such sections, some of them stopped, has been answered, and the call
+    is connected (anew, where what carried it was stopped)."""
     found = await person.page.evaluate(SETTLED, sections)
     assert found == ["stable", "connected", list(sections)]
 
