@@ -149,6 +149,16 @@ def test_a_picture_says_which_one_it_is(size: tuple[int, int]) -> None:
         assert np.array_equal(made[: size[1]], scene.luma(mark))
 
 
+def test_what_falls_has_the_colours_of_its_stream() -> None:
+    scene = Scene(9, 320, 242)
+    made = scene.square()
+    assert made.shape == (24, 16)
+    assert np.array_equal(np.unique(made[:16]), [220])
+    ground = scene.ground()[242:].reshape(2, -1)
+    assert np.array_equal(made[16:].reshape(2, -1)[:, 0], ground[:, 0])
+    assert (ground == ground[:, :1]).all()
+
+
 def test_a_picture_is_the_same_wherever_it_is_made() -> None:
     mark = Mark(9, 1234, 5678)
     assert np.array_equal(Scene(9, 320, 240).picture(mark), Scene(9, 320, 240).picture(mark))

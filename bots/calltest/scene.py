@@ -79,7 +79,7 @@ class Scene:
 
     def _tint(self, made: Luma, high: int) -> None:
         """By stream: people tell two pictures apart at a glance."""
-        u, v = made[high:].reshape(2, high // 2, self.width // 2)
+        u, v = made[high:].reshape(2, high // 2, made.shape[1] // 2)
         u[:], v[:] = 112 + self.stream % 5 * 8, 144 - self.stream % 7 * 6
 
     def draw(self, made: Luma, mark: Mark) -> None:
