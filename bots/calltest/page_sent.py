@@ -86,12 +86,11 @@ def sounds(
     return [*sent, *filter(arrived, _around(said[-1], range(1, edge + 1)))]
 
 
-def _around(chirp: SentChirp, places: range) -> Iterator[SentChirp]:
+def _around(chirp: SentChirp, places: range, pace: float = PERIOD) -> Iterator[SentChirp]:
     for place in places:
-        yield SentChirp(chirp.number + place, chirp.at + place * PERIOD, None)
+        yield SentChirp(chirp.number + place, chirp.at + place * pace, None)
 
 
 def _between(before: SentChirp, after: SentChirp) -> Iterator[SentChirp]:
-    pace = (after.at - before.at) / max(1, after.number - before.number)
-    for missed in range(before.number + 1, after.number):
-        yield SentChirp(missed, before.at + pace * (missed - before.number), None)
+    apart = after.number - before.number
+    return _around(before, range(1, apart), (after.at - before.at) / max(1, apart))
